@@ -1,0 +1,75 @@
+"""Who a client is registered as: RFC 7591 metadata with the members of RFC 8705, as one checked value.
+
+Names of fields are the RFCs' own wire names, so that a registration reads the same on the command line, in the
+database and in an answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from certbound.certificates.subject import SubjectMatch
+
+
+class AuthenticationMethod(StrEnum):
+    """The values of `token_endpoint_auth_method` this server knows (RFC 6749 section 2.3, RFC 8705 section 2)."""
+
+    TLS_CLIENT_AUTH = "tls_client_auth"
+    SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
+    CLIENT_SECRET_BASIC = "client_secret_basic"
+    CLIENT_SECRET_POST = "client_secret_post"
+    NONE = "none"
+
+    @property
+    def is_mutual_tls(self) -> bool:
+        """Whether the connection's certificate is the credential (RFC 8705 section 2)."""
+        return self in {self.TLS_CLIENT_AUTH, self.SELF_SIGNED_TLS_CLIENT_AUTH}
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the client proves itself by a shared secret (RFC 6749 section 2.3.1)."""
+        return self in {self.CLIENT_SECRET_BASIC, self.CLIENT_SECRET_POST}
+
+
+class RegistrationError(ValueError):
+    """The metadata cannot be registered; `member` is the RFC 7591 name at fault, the text says what to do."""
+
+    def __init__(self, member: str, message: str) -> None:
+        super().__init__(message)
+        self.member = member
+
+
+#: Scopes that no default ever gives: they must be granted by an administrator and asked for by name.
+ADMINISTRATIVE_SCOPES = frozenset({"certbound.admin", "certbound.read"})
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client.
+
+    `subject` is set for `tls_client_auth` only (exactly one of the five parameters of RFC 8705 section 2.1.2), and
+    `trust` then names at least one trust store. `secret_sha256` is the SHA-256 of a generated secret of 256 bits.
+    Registered certificates of `self_signed_tls_client_auth` are kept beside the client, not in it, as they rotate.
+    """
+
+    client_id: str
+    client_name: str
+    token_endpoint_auth_method: AuthenticationMethod
+    grant_types: tuple[str, ...] = ("client_credentials",)
+    scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    subject: SubjectMatch | None = None
+    trust: tuple[str, ...] = ()
+    tls_client_certificate_bound_access_tokens: bool = True
+    secret_sha256: bytes | None = field(default=None, repr=False)
+    jwks: Mapping[str, Any] | None = None
+    disabled: bool = False
+    created_at: int = 0
+    """Seconds since the epoch."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the client cannot authenticate (RFC 6749 section 2.1)."""
+        return self.token_endpoint_auth_method is AuthenticationMethod.NONE
