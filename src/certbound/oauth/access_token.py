@@ -1,0 +1,68 @@
+"""What an access token says (RFC 9068), and the answer it is handed out in (RFC 6749 section 5.1)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TOKEN_TYPE = "at+jwt"
+"""The `typ` header (RFC 9068 section 2.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What a grant allowed: who, through which client, what, where, and to which certificate it is bound.
+
+    `confirmation` is the `cnf` claim or None for an unbound token. `refreshable` asks for a refresh token beside it.
+    """
+
+    client_id: str
+    subject: str
+    grant_type: str
+    scopes: tuple[str, ...]
+    audience: tuple[str, ...]
+    confirmation: dict[str, str] | None = None
+    refreshable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResponse:
+    """A successful answer of the token endpoint; the tokens in it are secrets."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    """Seconds."""
+    scopes: tuple[str, ...]
+    refresh_token: str | None = field(default=None, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the members of RFC 6749 section 5.1. Bound by certificate or not, the type is Bearer (RFC 8705 section 3)."""
+        members: dict[str, Any] = {
+            "access_token": self.access_token,
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+        }
+        if self.scopes:
+            members["scope"] = " ".join(self.scopes)
+        if self.refresh_token is not None:
+            members["refresh_token"] = self.refresh_token
+        return members
+
+
+def access_token_claims(
+    authorization: Authorization, *, issuer: str, jti: str, issued_at: int, lifetime: int
+) -> dict[str, Any]:
+    """Build the claims (RFC 9068 section 2.2); times and `lifetime` in seconds, `jti` unique by the caller's word."""
+    audience = authorization.audience
+    claims: dict[str, Any] = {
+        "iss": issuer,
+        "sub": authorization.subject,
+        "aud": audience[0] if len(audience) == 1 else list(audience),
+        "client_id": authorization.client_id,
+        "iat": issued_at,
+        "exp": issued_at + lifetime,
+        "jti": jti,
+    }
+    if authorization.scopes:
+        claims["scope"] = " ".join(authorization.scopes)
+    if authorization.confirmation is not None:
+        claims["cnf"] = authorization.confirmation
+    return claims

@@ -1,0 +1,26 @@
+"""One error for every refusal of the protocol: the RFC's code, a text for the client, a detail for the log.
+
+    OAuthError
+    ├── invalid_request, invalid_scope, invalid_grant, unauthorized_client,   400  RFC 6749 section 5.2
+    │   unsupported_grant_type
+    ├── invalid_target                                                        400  RFC 8707 section 2
+    ├── invalid_client                                                        401  RFC 6749 section 5.2
+    └── temporarily_unavailable                                               503  with Retry-After
+"""
+
+_STATUS = {"invalid_client": 401, "temporarily_unavailable": 503}
+
+
+class OAuthError(Exception):
+    """A refusal that is the client's answer.
+
+    `error` is the RFC's code and `description` what the client may know (printable ASCII without quote and backslash,
+    RFC 6749 section 5.2); `detail` is for the log only. `status` is the HTTP status.
+    """
+
+    def __init__(self, error: str, description: str, *, detail: str = "") -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+        self.detail = detail
+        self.status = _STATUS.get(error, 400)
