@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from certbound.certificates.certificate import Certificate
 from certbound.certificates.subject import SubjectMatch
 
 
@@ -73,3 +74,18 @@ class Client:
     def is_public(self) -> bool:
         """Whether the client cannot authenticate (RFC 6749 section 2.1)."""
         return self.token_endpoint_auth_method is AuthenticationMethod.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A client with the certificates that may mean it, as they stand now.
+
+    `certificates` are those registered for `self_signed_tls_client_auth` and not retired; `anchors` are the union of
+    the anchors of the client's own trust stores, pinned as certificates, and `intermediates` (DER) what those stores
+    hold to complete paths and never to end them (RFC 8705 sections 2.2 and 7.4).
+    """
+
+    client: Client
+    certificates: tuple[Certificate, ...] = ()
+    anchors: tuple[Certificate, ...] = ()
+    intermediates: tuple[bytes, ...] = ()

@@ -1,0 +1,152 @@
+"""Everything an operator can set, with its default (`docs/settings.md` is generated from here)."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from certbound.oauth.audience import is_resource_indicator
+from certbound.oauth.registration import AuthenticationMethod
+from certbound.tls.listener import ClientCertificate
+
+
+def _https_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.netloc or parts.query or parts.fragment or "#" in url or "?" in url:
+        raise ValueError("write an https URL without query and fragment, for instance https://as.example.com")
+    return url
+
+
+def _resource(uri: str) -> str:
+    if not is_resource_indicator(uri):
+        raise ValueError("write an absolute URI without fragment, for instance https://api.example.com")
+    return uri
+
+
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+ResourceUri = Annotated[str, AfterValidator(_resource)]
+Seconds = Annotated[int, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+Face = Literal["oauth"]
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class StoreSettings(Section):
+    """`[store]`: where everything that must last is kept."""
+
+    url: str = "sqlite:///certbound.db"
+    """SQLite (`sqlite:///FILE`, relative to the settings file) or PostgreSQL (`postgresql://...`)."""
+    master_key_file: Path = Path("master.key")
+    """File with the 32 bytes under which signing keys are sealed; mode 0600, made by `certbound init`."""
+    max_snapshot_age: Seconds = 30
+    """Seconds a worker may serve without having confirmed that what it knows is current; then it answers 503."""
+
+
+class ListenerSettings(Section):
+    """`[[listener]]`: an address to listen on, and what connections to it are asked for."""
+
+    name: str = Field(min_length=1)
+    """Its name in logs."""
+    bind: str
+    """`host:port`, `[::1]:port` or `unix:PATH`."""
+    client_certificate: ClientCertificate = ClientCertificate.WANT
+    """`none` never asks, `want` asks, `require` refuses the handshake without one. Any certificate passes the handshake."""
+    tls_certificate: Path | None = None
+    """PEM file with the server's certificate, then its intermediates."""
+    tls_key: Path | None = None
+    """PEM file with the certificate's private key."""
+    serves: tuple[Face, ...] = ("oauth",)
+    """What can be reached here."""
+
+    @model_validator(mode="after")
+    def _speaks_tls(self) -> Self:
+        if self.client_certificate is ClientCertificate.FORWARDED:
+            raise ValueError("client_certificate = \"forwarded\" is not in this version: use none, want or require")
+        if self.tls_certificate is None or self.tls_key is None:
+            raise ValueError("write tls_certificate and tls_key: a listener of this kind always speaks TLS")
+        return self
+
+
+class OAuthSettings(Section):
+    """`[oauth]`: which parts of the protocol are on."""
+
+    client_authentication_methods: tuple[AuthenticationMethod, ...] = tuple(AuthenticationMethod)
+    """The methods offered; a client registered with another one is refused."""
+    mtls_endpoint_aliases: HttpsUrl | None = None
+    """Base URL for clients with certificates, published as in RFC 8705 section 5."""
+    token_endpoint_without_certificate: bool = True
+    """Whether the token endpoint takes connections without a client certificate at all."""
+    password_grant: bool = False
+    """Whether the resource owner password grant exists; RFC 9700 says it should not. Clients need `--grant password` too."""
+    default_audience: ResourceUri | None = None
+    """`aud` of tokens for which no resource was asked; the issuer if unset."""
+
+
+class LifetimeSettings(Section):
+    """`[lifetimes]`: how long what is issued is good for."""
+
+    access_token: Annotated[int, Field(gt=0, le=86_400)] = 300
+    """Seconds."""
+    refresh_token: Seconds = 30 * 86_400
+    """Seconds."""
+
+
+class LimitSettings(Section):
+    """`[limits]`: how much an outsider may send, and how long he may take."""
+
+    request_body: Bytes = 65_536
+    """Bytes of a request body."""
+    request_header: Bytes = 65_536
+    """Bytes of request line and header together."""
+    handshake_seconds: Seconds = 10
+    """Seconds from the connection to the end of its TLS handshake."""
+    header_seconds: Seconds = 10
+    """Seconds for request line and header to arrive."""
+    body_seconds: Seconds = 30
+    """Seconds for a request body to arrive."""
+    keep_alive_seconds: Seconds = 75
+    """Seconds an idle connection is kept."""
+    shutdown_seconds: Seconds = 30
+    """Seconds that requests under way are given at shutdown."""
+
+
+class LogSettings(Section):
+    """`[log]`: how the server speaks of itself; never with secrets, tokens or whole certificates."""
+
+    format: Literal["console", "json"] = "console"
+    """For people, or one JSON object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is written."""
+
+
+class Settings(Section):
+    """The whole of `certbound.toml`, paths made absolute."""
+
+    issuer: HttpsUrl = "https://localhost:9443"
+    """The server's identifier and the base of its URLs; tokens carry it as `iss`, compared code point by code point."""
+    store: StoreSettings = StoreSettings()
+    listener: tuple[ListenerSettings, ...] = Field(default=(), min_length=1)
+    oauth: OAuthSettings = OAuthSettings()
+    lifetimes: LifetimeSettings = LifetimeSettings()
+    limits: LimitSettings = LimitSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _listeners_differ(self) -> Self:
+        for what in ("name", "bind"):
+            [(value, times)] = Counter(getattr(listener, what) for listener in self.listener).most_common(1)
+            if times > 1 and not value.endswith(":0"):
+                raise ValueError(f"{times} listeners have the same {what} {value!r}")
+        return self
+
+    @property
+    def default_audience(self) -> str:
+        """Give the `aud` of tokens for which no resource was asked (RFC 9068 section 3)."""
+        return self.oauth.default_audience or self.issuer

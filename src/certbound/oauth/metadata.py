@@ -1,0 +1,55 @@
+"""What the server says of itself (RFC 8414, RFC 8705 sections 3.3 and 5)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from certbound.oauth.registration import AuthenticationMethod
+
+WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint below the issuer: its metadata name, its path, and whether clients call it directly (section 5)."""
+
+    name: str
+    path: str
+    called_by_clients: bool
+
+
+ENDPOINTS = (Endpoint("token_endpoint", "/oauth2/token", True),)
+JWKS_PATH = "/oauth2/jwks"
+
+
+def well_known_paths(issuer: str) -> tuple[str, ...]:
+    """Give the paths of the metadata document: inserted before the issuer's path (RFC 8414 section 3), and after it."""
+    path = urlsplit(issuer).path.rstrip("/")
+    return tuple(dict.fromkeys((WELL_KNOWN + path, path + WELL_KNOWN)))
+
+
+def server_metadata(
+    issuer: str,
+    *,
+    grant_types: Sequence[str],
+    methods: Collection[AuthenticationMethod],
+    mtls_alias: str | None,
+) -> dict[str, Any]:
+    """Build the metadata document. `mtls_alias` is the base URL for clients with certificates (RFC 8705 section 5)."""
+    base = issuer.rstrip("/")
+    document: dict[str, Any] = {
+        "issuer": issuer,
+        **{endpoint.name: base + endpoint.path for endpoint in ENDPOINTS},
+        "jwks_uri": base + JWKS_PATH,
+        "response_types_supported": [],
+        "grant_types_supported": list(grant_types),
+        "token_endpoint_auth_methods_supported": [method for method in AuthenticationMethod if method in methods],
+        "tls_client_certificate_bound_access_tokens": True,
+    }
+    if mtls_alias is not None:
+        alias = mtls_alias.rstrip("/")
+        document["mtls_endpoint_aliases"] = {
+            endpoint.name: alias + endpoint.path for endpoint in ENDPOINTS if endpoint.called_by_clients
+        }
+    return document
