@@ -1,0 +1,1 @@
+"""One file per step, numbered; `HEAD` in `certbound.store.upgrading` names the last."""

@@ -1,0 +1,143 @@
+"""Which refresh tokens live, and which self-contained tokens were issued to whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Delete, Table, bindparam, delete, insert, select, update
+
+from certbound.store.engine import Connection
+from certbound.store.rows import columns, parameters
+from certbound.store.schema import client as client_table
+from certbound.store.schema import issued_token, refresh_token
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token, known by its digest only. `family` joins the tokens that came from one grant.
+
+    `x5t_s256` is the certificate a public client's token is bound to (RFC 8705 section 4); times are epoch seconds.
+    """
+
+    token_sha256: bytes = field(repr=False)
+    family: str
+    client_id: str
+    sub: str
+    username: str | None
+    scope: str
+    resources: tuple[str, ...]
+    x5t_s256: str | None
+    issued_at: int
+    expires_at: int
+    used_at: int | None = None
+    revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """The trail of one self-contained access token: who got it, by which certificate, from where."""
+
+    jti: str
+    client_id: str
+    sub: str
+    grant_type: str
+    scope: str
+    audience: tuple[str, ...]
+    x5t_s256: str | None
+    address: str | None
+    issued_at: int
+    expires_at: int
+
+
+_REFRESH, _ISSUED = columns(refresh_token, RefreshToken), columns(issued_token, IssuedToken)
+_LIVING = refresh_token.c.revoked_at.is_(None)
+_IN_FAMILY = refresh_token.c.family == bindparam("of_family")
+_INSERT = insert(refresh_token)
+_LOAD = select(*_REFRESH).where(refresh_token.c.token_sha256 == bindparam("digest"))
+_USE = (
+    update(refresh_token)
+    .where(refresh_token.c.token_sha256 == bindparam("digest"), refresh_token.c.used_at.is_(None), _LIVING)
+    .values(used_at=bindparam("moment"))
+)
+_LOCK_FAMILY = select(refresh_token.c.token_sha256).where(_IN_FAMILY).with_for_update()
+_REVOKE_FAMILY = update(refresh_token).where(_IN_FAMILY, _LIVING).values(revoked_at=bindparam("moment"))
+_LOCK_CLIENT = (
+    select(client_table.c.client_id).where(client_table.c.client_id == bindparam("of_client")).with_for_update()
+)
+_REVOKE_CLIENT = (
+    update(refresh_token)
+    .where(refresh_token.c.client_id == bindparam("of_client"), _LIVING)
+    .values(revoked_at=bindparam("moment"))
+)
+_INSERT_ISSUED = insert(issued_token)
+_NEWEST_ISSUED = (
+    select(*_ISSUED).order_by(issued_token.c.issued_at.desc(), issued_token.c.jti).limit(bindparam("page_size"))
+)
+_BY_CERTIFICATE = _NEWEST_ISSUED.where(issued_token.c.x5t_s256 == bindparam("thumbprint"))
+_BY_CLIENT = _NEWEST_ISSUED.where(issued_token.c.client_id == bindparam("of_client"))
+
+
+def _delete_expired(table: Table) -> Delete:
+    (key,) = table.primary_key
+    expired = select(key).where(table.c.expires_at <= bindparam("moment")).order_by(table.c.expires_at)
+    return delete(table).where(key.in_(expired.limit(bindparam("batch"))))
+
+
+_DELETE_REFRESH, _DELETE_ISSUED = _delete_expired(refresh_token), _delete_expired(issued_token)
+
+
+def add_refresh_token(connection: Connection, token: RefreshToken) -> None:
+    """Record a refresh token; StoreConflict if the client is gone."""
+    connection.execute(_INSERT, parameters(token))
+
+
+def load_refresh_token(connection: Connection, token_sha256: bytes) -> RefreshToken | None:
+    """Load a refresh token by its digest, whatever became of it."""
+    row = connection.execute(_LOAD, {"digest": token_sha256}).one_or_none()
+    return None if row is None else RefreshToken(*row)
+
+
+def mark_used(connection: Connection, token_sha256: bytes, at: int) -> bool:
+    """Mark a refresh token as used; True for exactly one caller, False if it was used or revoked before."""
+    return connection.execute(_USE, {"digest": token_sha256, "moment": at}).rowcount == 1
+
+
+def revoke_family(connection: Connection, family: str, at: int) -> int:
+    """Revoke every token of a family, a successor that is just being recorded included; tell how many."""
+    # Locking first waits for a rotation in progress; the second statement then sees the successor it recorded.
+    connection.execute(_LOCK_FAMILY, {"of_family": family}).all()
+    return connection.execute(_REVOKE_FAMILY, {"of_family": family, "moment": at}).rowcount
+
+
+def revoke_client(connection: Connection, client_id: str, at: int) -> int:
+    """Revoke every refresh token of a client, those that are just being recorded included; tell how many."""
+    # A token's foreign key holds the client's row: this lock waits for the tokens under way.
+    connection.execute(_LOCK_CLIENT, {"of_client": client_id}).all()
+    return connection.execute(_REVOKE_CLIENT, {"of_client": client_id, "moment": at}).rowcount
+
+
+def add_issued_tokens(connection: Connection, tokens: Sequence[IssuedToken]) -> None:
+    """Record a batch of issued tokens."""
+    if tokens:
+        connection.execute(_INSERT_ISSUED, [parameters(token) for token in tokens])
+
+
+def issued_to_certificate(connection: Connection, x5t_s256: str, *, limit: int) -> tuple[IssuedToken, ...]:
+    """List the newest tokens that a certificate obtained."""
+    rows = connection.execute(_BY_CERTIFICATE, {"thumbprint": x5t_s256, "page_size": limit})
+    return tuple(IssuedToken(*row) for row in rows)
+
+
+def issued_to_client(connection: Connection, client_id: str, *, limit: int) -> tuple[IssuedToken, ...]:
+    """List the newest tokens that a client obtained."""
+    rows = connection.execute(_BY_CLIENT, {"of_client": client_id, "page_size": limit})
+    return tuple(IssuedToken(*row) for row in rows)
+
+
+def delete_expired_refresh_tokens(connection: Connection, now: int, *, limit: int) -> int:
+    """Delete at most `limit` refresh tokens that expired by `now`, used and revoked ones included; tell how many."""
+    return connection.execute(_DELETE_REFRESH, {"moment": now, "batch": limit}).rowcount
+
+
+def delete_expired_issued_tokens(connection: Connection, now: int, *, limit: int) -> int:
+    """Delete at most `limit` rows of the trail whose token expired by `now`; tell how many."""
+    return connection.execute(_DELETE_ISSUED, {"moment": now, "batch": limit}).rowcount
