@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -20,6 +21,8 @@ from certbound.certificates.names import DistinguishedName
 MAXIMUM_SIZE: Final = 65536
 """Bytes of a certificate's DER."""
 MAXIMUM_ALTERNATIVE_NAMES: Final = 1000
+_REMEMBERED_SIZE: Final = 8192
+"""Larger ones are read anew each time: strangers present what they like, and the memory is bounded in bytes too."""
 _INTEGER: Final = 0x02
 _VERSION: Final = 0xA0
 _NEGATIVE: Final = 0x80
@@ -118,7 +121,6 @@ class Certificate:
         return self.subject == self.issuer
 
 
-@lru_cache(maxsize=2048)
 def parse_certificate(encoded: bytes) -> Certificate:
     """Read one certificate. Raises CertificateError, and nothing else, on whatever is wrong with the bytes.
 
@@ -127,6 +129,10 @@ def parse_certificate(encoded: bytes) -> Certificate:
     """
     if len(encoded) > MAXIMUM_SIZE:
         raise CertificateError(f"a certificate of {len(encoded)} bytes is not accepted, the limit is {MAXIMUM_SIZE}")
+    return _parse_once(encoded) if len(encoded) <= _REMEMBERED_SIZE else _parse(encoded)
+
+
+def _parse(encoded: bytes) -> Certificate:
     try:
         return _read(encoded)
     except CertificateError:
@@ -137,6 +143,9 @@ def parse_certificate(encoded: bytes) -> Certificate:
         raise CertificateError(f"the certificate has extension {error.oid.dotted_string} twice") from error
     except Exception as error:  # cryptography raises many kinds, and late: whatever it is, the bytes are refused
         raise CertificateError(f"the certificate cannot be read: {_one_line(error)}") from error
+
+
+_parse_once: Final = lru_cache(maxsize=2048)(_parse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +161,7 @@ class _Frame:
 def _read(encoded: bytes) -> Certificate:
     frame = _read_frame(encoded)
     certificate = x509.load_der_x509_certificate(encoded)
-    extensions = certificate.extensions
+    extensions = {type(extension.value): extension.value for extension in certificate.extensions}
     key = certificate.public_key()
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     constraints = _extension(extensions, x509.BasicConstraints)
@@ -179,7 +188,7 @@ def _read(encoded: bytes) -> Certificate:
         key_usage=frozenset(name for name in _KEY_USAGES if getattr(usage, name)) if usage else None,
         is_ca=constraints is not None and constraints.ca,
         path_length=constraints.path_length if constraints else None,
-        critical_extensions=frozenset(e.oid.dotted_string for e in extensions if e.critical),
+        critical_extensions=frozenset(e.oid.dotted_string for e in certificate.extensions if e.critical),
         subject_key_identifier=subject_key.digest if subject_key else None,
         authority_key_identifier=authority_key.key_identifier if authority_key else None,
     )
@@ -210,8 +219,9 @@ def _read_frame(encoded: bytes) -> _Frame:
     )
 
 
-def _extension(extensions: x509.Extensions, kind: type[_T]) -> _T | None:
-    return next((extension.value for extension in extensions if isinstance(extension.value, kind)), None)
+def _extension(extensions: Mapping[type[x509.ExtensionType], x509.ExtensionType], kind: type[_T]) -> _T | None:
+    value = extensions.get(kind)
+    return value if isinstance(value, kind) else None
 
 
 def _read_alternative_names(extension: x509.SubjectAlternativeName | None) -> SubjectAltNames:

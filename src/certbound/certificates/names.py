@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from certbound.certificates import attributes, der, preparation
@@ -68,26 +69,30 @@ class DistinguishedName:
     text: str = field(init=False)
     """RFC 4514; parsing it gives the same name, whose text is this again."""
     canonical: tuple[tuple[tuple[str, str | bytes], ...], ...] = field(init=False, repr=False)
+    _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if sum(map(len, self.rdns)) > MAXIMUM_ATTRIBUTES:
             raise DistinguishedNameError(f"a name of more than {MAXIMUM_ATTRIBUTES} attributes is not accepted")
-        for attribute in (attribute for rdn in self.rdns for attribute in rdn):
-            _refuse_invisible(attribute)
-        rdns = tuple(tuple(sorted(rdn, key=lambda attribute: attribute.text)) for rdn in self.rdns)
-        text = ",".join("+".join(attribute.text for attribute in rdn) for rdn in rdns)
+        rdns, texts, canonical = [], [], []
+        for rdn in self.rdns:
+            pairs = sorted(((_visible(attribute).text, attribute) for attribute in rdn), key=itemgetter(0))
+            texts.append("+".join(text for text, _ in pairs))
+            rdns.append(tuple(attribute for _, attribute in pairs))
+            canonical.append(tuple(sorted((attribute.canonical for attribute in rdns[-1]), key=_sort_key)))
+        text = ",".join(texts)
         if len(text) > MAXIMUM_TEXT:
             raise DistinguishedNameError(f"a name of more than {MAXIMUM_TEXT} characters is not accepted")
-        canonical = tuple(tuple(sorted((a.canonical for a in rdn), key=_sort_key)) for rdn in rdns)
-        object.__setattr__(self, "rdns", rdns)
+        object.__setattr__(self, "rdns", tuple(rdns))
         object.__setattr__(self, "text", text)
-        object.__setattr__(self, "canonical", canonical)
+        object.__setattr__(self, "canonical", tuple(canonical))
+        object.__setattr__(self, "_hash", hash(self.canonical))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DistinguishedName) and self.canonical == other.canonical
 
     def __hash__(self) -> int:
-        return hash(self.canonical)
+        return self._hash
 
     def __str__(self) -> str:
         return self.text
@@ -100,6 +105,7 @@ class DistinguishedName:
         return tuple(a.value for rdn in self.rdns for a in rdn if a.oid == oid and isinstance(a.value, str))
 
 
+@lru_cache(maxsize=2048)
 def from_der(encoded: bytes) -> DistinguishedName:
     """Read the Name of a certificate (RFC 5280 section 4.1.2.4). Raises DistinguishedNameError.
 
@@ -178,9 +184,10 @@ def _read_rdn(tag: int, content: bytes) -> tuple[Attribute, ...]:
     return tuple(attributes_read)
 
 
-def _refuse_invisible(attribute: Attribute) -> None:
+def _visible(attribute: Attribute) -> Attribute:
     if isinstance(attribute.value, str) and (refused := preparation.refused_character(attribute.value)):
         raise DistinguishedNameError(f"the value of {attribute.name} holds {refused}, which may not be in a name")
+    return attribute
 
 
 def _read_attribute(text: str, position: int) -> tuple[Attribute, int]:

@@ -4,7 +4,8 @@ OpenSSL accepts weak keys and any purpose where nobody asks for one, so these ru
 `chain` asks them of CA certificates, `oauth.authentication` of leaves.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from certbound.certificates.certificate import Certificate
@@ -42,8 +43,12 @@ _PROCESSED_EXTENSIONS: Final = frozenset(
 
 def check_pki_leaf(certificate: Certificate, now: datetime) -> tuple[Check, ...]:
     """Check the leaf of a client of `tls_client_auth`; `now` is aware."""
+    return (check_validity(certificate, now), *_check_pki_leaf_at_any_time(certificate))
+
+
+@lru_cache(maxsize=2048)
+def _check_pki_leaf_at_any_time(certificate: Certificate) -> tuple[Check, ...]:
     return (
-        check_validity(certificate, now),
         check_key(certificate),
         check_signature_hash(certificate),
         check_form(certificate),
@@ -60,33 +65,49 @@ def check_self_signed(certificate: Certificate, now: datetime) -> tuple[Check, .
     return (check_validity(certificate, now), check_key(certificate))
 
 
+@lru_cache(maxsize=2048)
 def check_path_certificate(certificate: Certificate, *, is_anchor: bool) -> tuple[Check, ...]:
-    """Check a CA certificate of a path for what OpenSSL leaves to us; dates and names are OpenSSL's.
+    """Check a CA certificate of a path for what OpenSSL leaves to us; dates, path lengths and names are OpenSSL's.
 
     An anchor is trusted for being registered, so its own signature does not count. An extended key usage of a CA
     limits what it may issue, so it must hold clientAuth or anyExtendedKeyUsage where it is present.
     """
     purposes = certificate.extended_key_usage
     usage = Check(
-        check="path_extended_key_usage",
+        check="extended_key_usage",
         passed=purposes is None or CLIENT_AUTH in purposes or ANY_EXTENDED_KEY_USAGE in purposes,
         expected="clientAuth, anyExtendedKeyUsage, or no extendedKeyUsage at all",
         found=_purposes(certificate),
         reference="RFC 5280 section 4.2.1.12",
     )
-    if is_anchor:
-        return (check_key(certificate), usage)
-    return (check_key(certificate), check_signature_hash(certificate), usage)
+    signature = () if is_anchor else (check_signature_hash(certificate),)
+    return (_check_is_ca(certificate), check_key(certificate), *signature, usage)
+
+
+def _check_is_ca(certificate: Certificate) -> Check:
+    usage = certificate.key_usage
+    faults = [
+        *([f"version {certificate.version}"] if certificate.version != _VERSION else []),
+        *([] if certificate.is_ca else ["no CA"]),
+        *([] if usage is None or "key_cert_sign" in usage else ["keyUsage without keyCertSign"]),
+    ]
+    return Check(
+        check="is_a_ca",
+        passed=not faults,
+        expected="a version 3 certificate of a CA that may sign certificates",
+        found=", ".join(faults) or "as expected",
+        reference="RFC 5280 section 6.1.4",
+    )
 
 
 def check_validity(certificate: Certificate, now: datetime) -> Check:
     """Check that `now` (aware) is in the validity, its two ends included (RFC 5280 section 4.1.2.5)."""
-    now = now.replace(microsecond=0)
+    now = now.astimezone(UTC).replace(microsecond=0)
     return Check(
         check="validity",
         passed=certificate.not_before <= now <= certificate.not_after,
-        expected=f"valid at {now:%Y-%m-%dT%H:%M:%SZ}",
-        found=f"valid from {certificate.not_before:%Y-%m-%dT%H:%M:%SZ} to {certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        expected=f"valid at {now.isoformat()}",
+        found=f"valid from {certificate.not_before.isoformat()} to {certificate.not_after.isoformat()}",
         reference="RFC 5280 section 4.1.2.5",
     )
 
