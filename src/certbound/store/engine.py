@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from certbound.store.failures import StoreConflict, StoreUnavailable, may_be_repeated, meaning
-from certbound.store.opening import POOL_SIZE, for_reading, for_writing, is_memory, open_engine
+from certbound.store.opening import POOL_SIZE, begin, for_reading, is_memory, open_engine
 from certbound.store.schema import create_all
 
 __all__ = ["Connection", "Store", "StoreConflict", "StoreUnavailable"]
@@ -43,7 +43,7 @@ class Store:
         self, url: str, *, busy_seconds: float = 5.0, statement_seconds: float = 5.0, patience: float = 1.9
     ) -> None:
         self._engine = open_engine(url, busy_seconds=busy_seconds, statement_seconds=statement_seconds)
-        self._reader, self._writer = for_reading(self._engine), for_writing(self._engine)
+        self._reader = for_reading(self._engine)
         self._patience = patience
         self._process = os.getpid()
         memory = is_memory(url)
@@ -98,8 +98,8 @@ class Store:
             return work(connection)
 
     def _write_once(self, work: Work[T], deadline: float) -> T:
-        with self._writer.connect() as connection:
-            connection.begin()
+        with self._engine.connect() as connection:
+            begin(connection)
             result = work(connection)
             if time.monotonic() > deadline:
                 raise StoreUnavailable("the caller has given up waiting; nothing was recorded")

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from certbound.store.engine import Connection, Store
 from certbound.store.failures import meaning
-from certbound.store.opening import create_sqlite_file, for_writing, is_memory, open_engine, sqlite_file
+from certbound.store.opening import begin, create_sqlite_file, is_memory, open_engine, sqlite_file
 
 #: The newest revision in `migrations/versions`; revisions are numbered, so that texts compare as ages do.
 HEAD = "0001"
@@ -56,12 +56,14 @@ def upgrade(url: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     engine = open_engine(url, busy_seconds=60.0, statement_seconds=None)
     try:
-        with for_writing(engine).begin() as connection:
+        with engine.connect() as connection:
+            begin(connection)
             if engine.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
             if _state(connection) in {SchemaState.MISSING, SchemaState.OLDER}:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+            connection.commit()
     except SQLAlchemyError as error:
         failure = meaning(error)
         if failure is None:
