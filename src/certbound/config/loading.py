@@ -24,14 +24,17 @@ class SettingsError(ValueError):
 
 
 def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read `certbound.toml` at `path`; variables `CERTBOUND__SECTION__KEY` override it, `..._FILE` names a file with the value.
+    """Read `certbound.toml` at `path`, and what the environment overrides.
 
-    Raises SettingsError. Relative paths, that of SQLite's URL included, are taken from the folder of the file.
+    `CERTBOUND__SECTION__KEY` holds a value, `CERTBOUND__SECTION__KEY_FILE` names a file with it. Relative paths, that
+    of SQLite's URL included, are taken from the folder of the file. Raises SettingsError.
     """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file: make one with `certbound init DIR`, or name yours with -c") from None
+        raise SettingsError(
+            f"{path}: no such file: make one with `certbound init DIR`, or name yours with -c"
+        ) from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from None
     for name, value in _overrides(environ):
@@ -99,12 +102,12 @@ def _explain(error: ErrorDetails) -> str:
 
 
 def _model_at(sections: tuple[str, ...]) -> type[BaseModel] | None:
-    model: Any = Settings
+    model: type[BaseModel] | None = Settings
     for section in sections:
         if section.isdigit():
             continue
         field = model.model_fields.get(section) if model is not None else None
-        inner = field.annotation if field is not None else None
+        inner: Any = field.annotation if field is not None else None
         model = next((m for m in (inner, *get_args(inner)) if isinstance(m, type) and issubclass(m, BaseModel)), None)
     return model
 

@@ -57,7 +57,7 @@ class ListenerSettings(Section):
     bind: str
     """`host:port`, `[::1]:port` or `unix:PATH`."""
     client_certificate: ClientCertificate = ClientCertificate.WANT
-    """`none` never asks, `want` asks, `require` refuses the handshake without one. Any certificate passes the handshake."""
+    """`none` never asks, `want` asks, `require` refuses the handshake without; any certificate passes the handshake."""
     tls_certificate: Path | None = None
     """PEM file with the server's certificate, then its intermediates."""
     tls_key: Path | None = None
@@ -68,7 +68,7 @@ class ListenerSettings(Section):
     @model_validator(mode="after")
     def _speaks_tls(self) -> Self:
         if self.client_certificate is ClientCertificate.FORWARDED:
-            raise ValueError("client_certificate = \"forwarded\" is not in this version: use none, want or require")
+            raise ValueError('client_certificate = "forwarded" is not in this version: use none, want or require')
         if self.tls_certificate is None or self.tls_key is None:
             raise ValueError("write tls_certificate and tls_key: a listener of this kind always speaks TLS")
         return self
@@ -84,7 +84,7 @@ class OAuthSettings(Section):
     token_endpoint_without_certificate: bool = True
     """Whether the token endpoint takes connections without a client certificate at all."""
     password_grant: bool = False
-    """Whether the resource owner password grant exists; RFC 9700 says it should not. Clients need `--grant password` too."""
+    """Whether the password grant exists, which RFC 9700 forbids; the client needs `--grant password` too."""
     default_audience: ResourceUri | None = None
     """`aud` of tokens for which no resource was asked; the issuer if unset."""
 

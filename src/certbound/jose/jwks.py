@@ -84,3 +84,17 @@ def _verification_key(member: object) -> VerificationKey | None:
         key_type=str(member["kty"]),
         key=key,
     )
+
+
+def same_public_key(jwk: Mapping[str, Any], spki_der: bytes) -> bool:
+    """Say whether a JWK's own members are the public key (SubjectPublicKeyInfo in DER) given beside it."""
+    kind = _KINDS.get(str(jwk.get("kty")))
+    if kind is None:
+        return False
+    names = ("crv", "x", "y", "n", "e")
+    try:
+        public = kind.import_key(spki_der).as_dict(private=False)
+        own = kind.import_key({name: jwk[name] for name in ("kty", *names) if name in jwk}).as_dict(private=False)
+    except (JoseError, ValueError, TypeError):
+        return False
+    return all(public.get(name) == own.get(name) for name in names)

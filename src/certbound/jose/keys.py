@@ -52,7 +52,13 @@ def generate_signing_key(algorithm: str = "ES256") -> SigningKey:
 
 def load_signing_key(algorithm: str, private_der: bytes) -> SigningKey:
     """Read back what `SigningKey.private_der` gave; ValueError if the key does not fit the algorithm."""
-    kinds: dict[str, type[PrivateKey]] = {"ES256": ECKey, "ES384": ECKey, "RS256": RSAKey, "PS256": RSAKey, "EdDSA": OKPKey}
+    kinds: dict[str, type[PrivateKey]] = {
+        "ES256": ECKey,
+        "ES384": ECKey,
+        "RS256": RSAKey,
+        "PS256": RSAKey,
+        "EdDSA": OKPKey,
+    }
     if algorithm not in kinds:
         raise ValueError(f"unknown signature algorithm {algorithm!r}: use one of {', '.join(ALGORITHMS)}")
     return _signing_key(algorithm, kinds[algorithm].import_key(private_der))

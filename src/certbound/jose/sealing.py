@@ -20,7 +20,7 @@ def generate_master_key() -> bytes:
 
 
 def seal(secret: bytes, master_key: bytes, context: str) -> bytes:
-    """Encrypt with AES-256-GCM (NIST SP 800-38D); `context` is authenticated, so that sealed values cannot be swapped."""
+    """Encrypt with AES-256-GCM; `context` is authenticated, so that sealed values cannot be swapped."""
     nonce = urandom(_NONCE_LENGTH)
     return nonce + AESGCM(master_key).encrypt(nonce, secret, context.encode())
 

@@ -9,9 +9,10 @@ TOKEN_TYPE = "at+jwt"
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What a grant allowed: who, through which client, what, where, and to which certificate it is bound.
+    """What a grant allowed: who, through which client, what and where.
 
-    `confirmation` is the `cnf` claim or None for an unbound token. `refreshable` asks for a refresh token beside it.
+    `refreshable` asks for a refresh token beside the access token; it joins the `family` of the one it replaces, whose
+    SHA-256 is `redeems` where that one is used up by this answer.
     """
 
     client_id: str
@@ -19,8 +20,9 @@ class Authorization:
     grant_type: str
     scopes: tuple[str, ...]
     audience: tuple[str, ...]
-    confirmation: dict[str, str] | None = None
     refreshable: bool = False
+    family: str | None = None
+    redeems: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class TokenResponse:
     refresh_token: str | None = field(default=None, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the members of RFC 6749 section 5.1. Bound by certificate or not, the type is Bearer (RFC 8705 section 3)."""
+        """Give the members of RFC 6749 section 5.1; bound or not, the type is Bearer (RFC 8705 section 3)."""
         members: dict[str, Any] = {
             "access_token": self.access_token,
             "token_type": "Bearer",
@@ -48,9 +50,18 @@ class TokenResponse:
 
 
 def access_token_claims(
-    authorization: Authorization, *, issuer: str, jti: str, issued_at: int, lifetime: int
+    authorization: Authorization,
+    confirmation: dict[str, str] | None,
+    *,
+    issuer: str,
+    jti: str,
+    issued_at: int,
+    lifetime: int,
 ) -> dict[str, Any]:
-    """Build the claims (RFC 9068 section 2.2); times and `lifetime` in seconds, `jti` unique by the caller's word."""
+    """Build the claims (RFC 9068 section 2.2); times and `lifetime` in seconds, `jti` unique by the caller's word.
+
+    `confirmation` is the `cnf` claim that binds the token to a certificate, None for an unbound token.
+    """
     audience = authorization.audience
     claims: dict[str, Any] = {
         "iss": issuer,
@@ -63,6 +74,6 @@ def access_token_claims(
     }
     if authorization.scopes:
         claims["scope"] = " ".join(authorization.scopes)
-    if authorization.confirmation is not None:
-        claims["cnf"] = authorization.confirmation
+    if confirmation is not None:
+        claims["cnf"] = confirmation
     return claims

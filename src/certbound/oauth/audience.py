@@ -17,7 +17,7 @@ def is_resource_indicator(uri: str) -> bool:
 
 
 def narrow_audience(requested: tuple[str, ...], allowed: tuple[str, ...], default: str) -> tuple[str, ...]:
-    """Give the audience: the resources asked for, each allowed, or `default`. `invalid_target` names none of the others."""
+    """Give the audience: the resources asked for, each allowed, or `default`; `invalid_target` otherwise."""
     if len(requested) > MAX_RESOURCES:
         raise OAuthError("invalid_target", f"more than {MAX_RESOURCES} resources in one request")
     for uri in requested:

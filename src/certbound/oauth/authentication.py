@@ -64,7 +64,9 @@ def authenticate(
     method = client.token_endpoint_auth_method
     known = (
         Check("client_known", True, "a registered client", client.client_id, _RFC6749_23),
-        Check("client_enabled", not client.disabled, "enabled", "disabled" if client.disabled else "enabled", _RFC6749_23),
+        Check(
+            "client_enabled", not client.disabled, "enabled", "disabled" if client.disabled else "enabled", _RFC6749_23
+        ),
         Check("method_offered", method in enabled, "a method this server offers", method, "RFC 8414 section 2"),
         _check_method_used(method, credentials),
     )
@@ -99,12 +101,13 @@ def _by_trusted_chain(registration: Registration, credentials: Credentials, now:
         return _Outcome((presence, Check("subject", False, "one registered subject", "none registered", _RFC8705_212)))
     chain = validate_chain(
         certificate,
-        credentials.presented.intermediates + registration.intermediates,
+        credentials.presented.intermediates,
         registration.anchors,
+        stored=registration.intermediates,
         now=now,
     )
     checks = (presence, *check_pki_leaf(certificate, now), *chain.checks, subject.check(certificate))
-    return _Outcome(checks, min((c.not_after for c in (certificate, *chain.path))))
+    return _Outcome(checks, min(c.not_after for c in (certificate, *chain.path)))
 
 
 def _by_registered_certificate(registration: Registration, credentials: Credentials, now: datetime) -> _Outcome:

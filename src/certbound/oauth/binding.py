@@ -1,4 +1,4 @@
-"""Binding a token to a certificate, and checking that binding: made here and checked here, for server and APIs alike."""
+"""Binding a token to a certificate: made here and checked here, for the server and for APIs alike."""
 
 import hashlib
 import hmac

@@ -39,7 +39,9 @@ def read_credentials(form: Form, authorization: str | None, presented: Presented
     if basic is not None:
         client_id, secret = basic
         if form.get("client_id") not in {None, client_id}:
-            raise OAuthError("invalid_request", "client_id in the body differs from the one in the Authorization header")
+            raise OAuthError(
+                "invalid_request", "client_id in the body differs from the one in the Authorization header"
+            )
         return Credentials(client_id, ShownMethod.SECRET_BASIC, presented, secret)
     client_id = form.required("client_id")
     if post is not None:

@@ -1,11 +1,11 @@
 """One error for every refusal of the protocol: the RFC's code, a text for the client, a detail for the log.
 
-    OAuthError
-    ├── invalid_request, invalid_scope, invalid_grant, unauthorized_client,   400  RFC 6749 section 5.2
-    │   unsupported_grant_type
-    ├── invalid_target                                                        400  RFC 8707 section 2
-    ├── invalid_client                                                        401  RFC 6749 section 5.2
-    └── temporarily_unavailable                                               503  with Retry-After
+OAuthError
+├── invalid_request, invalid_scope, invalid_grant, unauthorized_client,   400  RFC 6749 section 5.2
+│   unsupported_grant_type
+├── invalid_target                                                        400  RFC 8707 section 2
+├── invalid_client                                                        401  RFC 6749 section 5.2
+└── temporarily_unavailable                                               503  with Retry-After
 """
 
 _STATUS = {"invalid_client": 401, "temporarily_unavailable": 503}

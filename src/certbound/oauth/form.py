@@ -49,7 +49,11 @@ def parse_form(body: bytes, content_type: str | None, query: bytes = b"") -> For
         raise OAuthError("invalid_request", "send the parameters in the body, not in the query")
     try:
         pairs = parse_qsl(
-            body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, encoding="utf-8", errors="strict"
+            body.decode("utf-8"),
+            keep_blank_values=True,
+            max_num_fields=MAX_PARAMETERS,
+            encoding="utf-8",
+            errors="strict",
         )
     except ValueError as error:
         raise OAuthError("invalid_request", "the body is not form-encoded UTF-8 of at most 100 parameters") from error

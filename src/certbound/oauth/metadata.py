@@ -19,8 +19,9 @@ class Endpoint:
     called_by_clients: bool
 
 
-ENDPOINTS = (Endpoint("token_endpoint", "/oauth2/token", True),)
+TOKEN_PATH = "/oauth2/token"
 JWKS_PATH = "/oauth2/jwks"
+ENDPOINTS = (Endpoint("token_endpoint", TOKEN_PATH, called_by_clients=True),)
 
 
 def well_known_paths(issuer: str) -> tuple[str, ...]:

@@ -75,6 +75,27 @@ class Client:
         """Whether the client cannot authenticate (RFC 6749 section 2.1)."""
         return self.token_endpoint_auth_method is AuthenticationMethod.NONE
 
+    def as_metadata(self) -> dict[str, Any]:
+        """Give the registration in the names of RFC 7591 section 2; members of ours begin with `certbound_`."""
+        members: dict[str, Any] = {
+            "client_id": self.client_id,
+            "client_id_issued_at": self.created_at,
+            "client_name": self.client_name,
+            "token_endpoint_auth_method": str(self.token_endpoint_auth_method),
+            "grant_types": list(self.grant_types),
+            "scope": " ".join(self.scopes),
+            "redirect_uris": list(self.redirect_uris),
+            "tls_client_certificate_bound_access_tokens": self.tls_client_certificate_bound_access_tokens,
+            "certbound_resources": list(self.resources),
+            "certbound_trust": list(self.trust),
+            "certbound_disabled": self.disabled,
+        }
+        if self.subject is not None:
+            members[self.subject.parameter] = self.subject.value
+        if self.jwks is not None:
+            members["jwks"] = self.jwks
+        return {name: value for name, value in members.items() if value not in ("", [])}
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:

@@ -15,7 +15,7 @@ def is_scope_token(text: str) -> bool:
 
 
 def parse_scope(text: str) -> tuple[str, ...]:
-    """Split a `scope` parameter into its tokens, each once, in the order given; `invalid_scope` where one is malformed."""
+    """Split a `scope` parameter into its tokens, each once, in their order; `invalid_scope` where one is malformed."""
     tokens = tuple(dict.fromkeys(token for token in text.split(" ") if token))
     for token in tokens:
         if not is_scope_token(token):

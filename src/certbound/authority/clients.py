@@ -1,0 +1,152 @@
+"""Registering clients and changing them, each change recorded with it; finding what a request needs of one."""
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from certbound.authority.records import record
+from certbound.certificates.certificate import Certificate, parse_certificate
+from certbound.oauth.registering import RegistrationRequest, accept_registration
+from certbound.oauth.registration import AuthenticationMethod, Client, Registration, RegistrationError
+from certbound.store import certificates as stored_certificates
+from certbound.store import clients as stored_clients
+from certbound.store import revision
+from certbound.store import tokens as stored_tokens
+from certbound.store import trust as stored_trust
+from certbound.store.certificates import RegisteredCertificate
+from certbound.store.clients import StoredClient
+from certbound.store.engine import Connection
+
+
+class ClientError(ValueError):
+    """The change cannot be made; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredNow:
+    """A client just registered. `client_secret` is shown this once and kept as a digest only."""
+
+    client: Client
+    client_secret: str | None = field(default=None, repr=False)
+
+
+def find_registration(connection: Connection, client_id: str) -> Registration | None:
+    """Gather a client with the certificates and anchors that may mean it, in one or two statements."""
+    stored = stored_clients.load(connection, client_id)
+    if stored is None:
+        return None
+    trusted = (
+        [
+            certificate
+            for held in stored_trust.load_enabled(connection, stored.client.trust).values()
+            for certificate in held
+        ]
+        if stored.client.trust
+        else []
+    )
+    return Registration(
+        client=stored.client,
+        certificates=tuple(parse_certificate(c.der) for c in stored.certificates if c.retired is None),
+        anchors=tuple(parse_certificate(c.der) for c in trusted if c.kind == "anchor"),
+        intermediates=tuple(c.der for c in trusted if c.kind == "intermediate"),
+    )
+
+
+def register(
+    connection: Connection, request: RegistrationRequest, *, known_grants: Collection[str], actor: str, now: int
+) -> RegisteredNow:
+    """Register a client. Raises RegistrationError, or ClientError where its id is taken or a trust store is missing."""
+    secret = secrets.token_urlsafe(32)
+    accepted = accept_registration(
+        request,
+        client_id=request.client_id if request.client_id is not None else secrets.token_urlsafe(12),
+        known_grants=known_grants,
+        secret_sha256=hashlib.sha256(secret.encode()).digest(),
+        now=now,
+    )
+    client = accepted.client
+    _check_references(connection, client)
+    revision.bump(connection)
+    stored_clients.add(connection, client)
+    for certificate in accepted.certificates:
+        stored_certificates.add(connection, _registered(client.client_id, certificate, now))
+    detail = client.as_metadata() | {"certificates": [c.sha256.hex() for c in accepted.certificates]}
+    record(connection, at=now, actor=actor, action="client.created", target=client.client_id, detail=detail)
+    return RegisteredNow(client, secret if client.token_endpoint_auth_method.has_secret else None)
+
+
+def set_disabled(connection: Connection, client_id: str, *, disabled: bool, actor: str, now: int) -> None:
+    """Disable a client, revoking its refresh tokens, or enable it again. Raises ClientError."""
+    existing(connection, client_id)
+    revision.bump(connection)
+    stored_clients.set_disabled(connection, client_id, now, disabled=disabled)
+    if disabled:
+        stored_tokens.revoke_client(connection, client_id, now)
+    action = "client.disabled" if disabled else "client.enabled"
+    record(connection, at=now, actor=actor, action=action, target=client_id)
+
+
+def delete(connection: Connection, client_id: str, *, actor: str, now: int) -> None:
+    """Delete a client with its certificates and refresh tokens. Raises ClientError."""
+    found = existing(connection, client_id)
+    revision.bump(connection)
+    stored_clients.remove(connection, client_id)
+    record(
+        connection, at=now, actor=actor, action="client.deleted", target=client_id, detail=found.client.as_metadata()
+    )
+
+
+def add_certificate(connection: Connection, client_id: str, certificate: Certificate, *, actor: str, now: int) -> None:
+    """Register one more certificate, beside those there are. Raises ClientError."""
+    found = existing(connection, client_id)
+    if found.client.token_endpoint_auth_method is not AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
+        raise ClientError(
+            f"client {client_id} authenticates by {found.client.token_endpoint_auth_method}: it has no certificates"
+        )
+    if any(known.sha256 == certificate.sha256.hex() for known in found.certificates):
+        raise ClientError(f"client {client_id} has this certificate already: see `certbound client certificate list`")
+    revision.bump(connection)
+    stored_certificates.add(connection, _registered(client_id, certificate, now))
+    detail = {"sha256": certificate.sha256.hex(), "subject": certificate.subject.text}
+    record(connection, at=now, actor=actor, action="client.certificate_added", target=client_id, detail=detail)
+
+
+def retire_certificate(connection: Connection, client_id: str, sha256: str, *, actor: str, now: int) -> None:
+    """Retire a registered certificate: it means the client no more. Raises ClientError."""
+    existing(connection, client_id)
+    revision.bump(connection)
+    if not stored_certificates.retire(connection, client_id, sha256, now):
+        raise ClientError(f"client {client_id} has no certificate {sha256} in use")
+    detail = {"sha256": sha256}
+    record(connection, at=now, actor=actor, action="client.certificate_retired", target=client_id, detail=detail)
+
+
+def existing(connection: Connection, client_id: str) -> StoredClient:
+    """Load a client that must be there. Raises ClientError."""
+    found = stored_clients.load(connection, client_id)
+    if found is None:
+        raise ClientError(f"there is no client {client_id!r}: see `certbound client list`")
+    return found
+
+
+def _check_references(connection: Connection, client: Client) -> None:
+    if stored_clients.load(connection, client.client_id) is not None:
+        raise ClientError(f"there is a client {client.client_id!r} already")
+    held = {store.name for store in stored_trust.stores(connection)}
+    for name in client.trust:
+        if name not in held:
+            raise RegistrationError(
+                "certbound_trust", f"there is no trust store {name!r}: make it with `certbound trust add`"
+            )
+
+
+def _registered(client_id: str, certificate: Certificate, now: int) -> RegisteredCertificate:
+    return RegisteredCertificate(
+        client_id=client_id,
+        sha256=certificate.sha256.hex(),
+        der=certificate.der,
+        subject=certificate.subject.text,
+        not_after=int(certificate.not_after.timestamp()),
+        added=now,
+    )

@@ -1,0 +1,109 @@
+"""What happened, so that it can be proved later: the audit chain and the trail of issued tokens."""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from certbound.store import audit, tokens
+from certbound.store.engine import Connection, Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+
+def record(
+    connection: Connection, *, at: int, actor: str, action: str, target: str, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Append an audit row within the transaction of what it speaks of; `at` in seconds since the epoch.
+
+    Each row's hash covers its content and the hash before it, so that no row can be changed, removed or slipped in
+    without breaking the chain. `detail` must hold no secret.
+    """
+    head = audit.locked_head(connection)
+    text = json.dumps(detail or {}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    sequence = head.sequence + 1
+    row = audit.AuditRow(
+        sequence=sequence,
+        at=at,
+        actor=actor,
+        action=action,
+        target=target,
+        detail=text,
+        previous=head.hash,
+        hash=chain_hash(head.hash, sequence=sequence, at=at, actor=actor, action=action, target=target, detail=text),
+    )
+    audit.append(connection, (row,))
+
+
+def chain_hash(previous: bytes, *, sequence: int, at: int, actor: str, action: str, target: str, detail: str) -> bytes:
+    """Give SHA-256 over the previous row's hash and this row's content, as unambiguous JSON."""
+    content = json.dumps([sequence, at, actor, action, target, detail], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(previous + content.encode()).digest()
+
+
+class IssueTrail:
+    """The trail of self-contained tokens, written in batches of at most one second.
+
+    A token is handed out before its row is written, so a kill -9 may lose the last batch and nothing else; a shutdown
+    writes it. Where rows cannot be written, issuing stops: `is_open` turns false until they can be again.
+    """
+
+    MAX_WAITING = 10_000
+    MAX_FAILURES = 3
+    FLUSH_SECONDS = 0.5
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[tokens.IssuedToken] = []
+        self._failures = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a token may be issued: its row can be expected to be written."""
+        return self._failures < self.MAX_FAILURES and len(self._waiting) < self.MAX_WAITING
+
+    def add(self, issued: tokens.IssuedToken) -> None:
+        """Take the row of a token that is about to be handed out."""
+        self._waiting.append(issued)
+
+    async def flush(self) -> None:
+        """Write what waits in one transaction, with one audit row over the batch; keeps it where that fails."""
+        batch = self._waiting[: self.MAX_WAITING]
+        if not batch and self.is_open:
+            return
+        try:
+            await self._store.writing(partial(_write_batch, batch=batch))
+        except StoreUnavailable as error:
+            self._failures += 1
+            log.error("issue trail cannot be written", extra={"waiting": len(self._waiting), "reason": str(error)})
+            return
+        self._failures = 0
+        del self._waiting[: len(batch)]
+
+    async def keep_flushing(self) -> None:
+        """Flush until cancelled, then once more."""
+        try:
+            while True:
+                await asyncio.sleep(self.FLUSH_SECONDS)
+                await self.flush()
+        finally:
+            await self.flush()
+
+
+def _write_batch(connection: Connection, batch: Sequence[tokens.IssuedToken]) -> None:
+    if not batch:
+        audit.locked_head(connection)  # nothing to write: only whether writing is possible again
+        return
+    tokens.add_issued_tokens(connection, batch)
+    digest = hashlib.sha256("\n".join(issued.jti for issued in batch).encode()).hexdigest()
+    record(
+        connection,
+        at=batch[-1].issued_at,
+        actor="certbound",
+        action="tokens.issued",
+        target=batch[0].jti,
+        detail={"count": len(batch), "jti_sha256": digest},
+    )

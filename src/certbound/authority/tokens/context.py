@@ -1,0 +1,36 @@
+"""What every grant is given besides the client: where things are kept, what is switched on, and the time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from certbound.oauth.audience import narrow_audience
+from certbound.oauth.form import Form
+from certbound.oauth.registration import AuthenticationMethod, Client
+from certbound.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that issuing depends on; lifetimes in seconds."""
+
+    issuer: str
+    default_audience: str
+    methods: frozenset[AuthenticationMethod]
+    token_endpoint_without_certificate: bool
+    password_grant: bool
+    access_token_lifetime: int
+    refresh_token_lifetime: int
+
+    def audience(self, client: Client, form: Form) -> tuple[str, ...]:
+        """Give the audience a request ends up with: what it asks for of what the client may have, or the default."""
+        allowed = (*client.resources, self.default_audience, self.issuer)
+        return narrow_audience(form.all("resource"), allowed, self.default_audience)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantContext:
+    """`clock` gives seconds since the epoch."""
+
+    store: Store
+    policy: Policy
+    clock: Callable[[], float]

@@ -1,0 +1,1 @@
+"""How an authenticated client comes to an authorization: one grant, one file, one function (RFC 6749 section 4)."""

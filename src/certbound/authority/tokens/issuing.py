@@ -1,0 +1,197 @@
+"""One token request, from credentials to answer: gather, decide, record.
+
+The walk of a request is `TokenIssuer.answer`; grants fill in what is theirs and cannot skip a shared step.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from certbound.authority.records import IssueTrail
+from certbound.authority.registered import Registered
+from certbound.authority.tokens.context import GrantContext, Policy
+from certbound.authority.tokens.grants import client_credentials, password, refresh_token
+from certbound.authority.tokens.secrets import digest, new_jti, new_refresh_token
+from certbound.certificates.certificate import CertificateError, parse_certificate
+from certbound.certificates.policy import check_key
+from certbound.certificates.presented import PresentedChain
+from certbound.jose.jwt import sign
+from certbound.oauth.access_token import TOKEN_TYPE, Authorization, TokenResponse, access_token_claims
+from certbound.oauth.authentication import AuthenticatedClient, Decision
+from certbound.oauth.binding import CONFIRMATION_METHOD, confirmation
+from certbound.oauth.credentials import Credentials, read_credentials
+from certbound.oauth.errors import OAuthError
+from certbound.oauth.form import Form, printable
+from certbound.store import tokens
+from certbound.store.engine import Connection
+
+log = logging.getLogger(__name__)
+
+Grant = Callable[[GrantContext, AuthenticatedClient, Form], Awaitable[Authorization]]
+GRANTS: Mapping[str, Grant] = {
+    client_credentials.GRANT_TYPE: client_credentials.authorize,
+    password.GRANT_TYPE: password.authorize,
+    refresh_token.GRANT_TYPE: refresh_token.authorize,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A request to the token endpoint: `authorization` is the header of that name, `address` the peer's."""
+
+    form: Form
+    authorization: str | None
+    presented: PresentedChain | None
+    address: str | None
+
+
+class TokenIssuer:
+    """Answers token requests with what `registered` knows, and leaves their trail."""
+
+    def __init__(self, context: GrantContext, registered: Registered, trail: IssueTrail) -> None:
+        self._context = context
+        self._registered = registered
+        self._trail = trail
+
+    async def answer(self, request: TokenRequest) -> TokenResponse:
+        """Walk a request to its tokens; OAuthError is the client's answer otherwise, StoreUnavailable a 503."""
+        credentials = read_credentials(request.form, request.authorization, request.presented)
+        grant_type = request.form.required("grant_type")
+        authenticated = await self._authenticate(credentials)
+        grant = _grant_of(authenticated, grant_type)
+        bound_to = _binding(authenticated)
+        authorization = await grant(self._context, authenticated, request.form)
+        if not self._trail.is_open:
+            raise OAuthError("temporarily_unavailable", "tokens cannot be recorded at the moment: try again")
+        return await self._issue(authorization, bound_to, request.address)
+
+    async def _authenticate(self, credentials: Credentials) -> AuthenticatedClient:
+        if credentials.presented is None and not self._context.policy.token_endpoint_without_certificate:
+            raise client_authentication_failed("the token endpoint is closed to connections without a certificate")
+        decision = await self._registered.decide(credentials, datetime.fromtimestamp(self._context.clock(), UTC))
+        if decision.client is None:
+            _log_refusal(credentials, decision)
+            if decision.error == "invalid_request":
+                raise OAuthError(
+                    "invalid_request", "the request authenticates in more than one way: use one method only"
+                )
+            raise client_authentication_failed()
+        return decision.client
+
+    async def _issue(
+        self, authorization: Authorization, bound_to: PresentedChain | None, address: str | None
+    ) -> TokenResponse:
+        policy = self._context.policy
+        issued_at = int(self._context.clock())
+        cnf = confirmation(bound_to) if bound_to is not None else None
+        jti = new_jti()
+        claims = access_token_claims(
+            authorization,
+            cnf,
+            issuer=policy.issuer,
+            jti=jti,
+            issued_at=issued_at,
+            lifetime=policy.access_token_lifetime,
+        )
+        refresh = await self._record_refresh_token(authorization, cnf, issued_at) if authorization.refreshable else None
+        access_token = sign(claims, self._registered.signing_key, typ=TOKEN_TYPE)
+        self._trail.add(
+            tokens.IssuedToken(
+                jti=jti,
+                client_id=authorization.client_id,
+                sub=authorization.subject,
+                grant_type=authorization.grant_type,
+                scope=" ".join(authorization.scopes),
+                audience=authorization.audience,
+                x5t_s256=cnf[CONFIRMATION_METHOD] if cnf else None,
+                address=address,
+                issued_at=issued_at,
+                expires_at=issued_at + policy.access_token_lifetime,
+            )
+        )
+        return TokenResponse(access_token, policy.access_token_lifetime, authorization.scopes, refresh)
+
+    async def _record_refresh_token(self, authorization: Authorization, cnf: Mapping[str, str] | None, now: int) -> str:
+        """Write the new refresh token and use up the one it replaces, in one transaction, before the answer."""
+        token = new_refresh_token()
+        row = tokens.RefreshToken(
+            token_sha256=digest(token),
+            family=authorization.family or new_jti(),
+            client_id=authorization.client_id,
+            sub=authorization.subject,
+            scope=" ".join(authorization.scopes),
+            resources=authorization.audience,
+            x5t_s256=cnf[CONFIRMATION_METHOD] if cnf else None,
+            issued_at=now,
+            expires_at=now + self._context.policy.refresh_token_lifetime,
+        )
+        if not await self._context.store.writing(partial(_replace, row=row, redeems=authorization.redeems, now=now)):
+            raise OAuthError(
+                "invalid_grant", "the refresh token is not valid", detail="used twice at once: family revoked"
+            )
+        return token
+
+
+def offered_grants(policy: Policy) -> tuple[str, ...]:
+    """Name the grants that this server's settings leave on."""
+    return tuple(grant for grant in GRANTS if grant != password.GRANT_TYPE or policy.password_grant)
+
+
+def client_authentication_failed(detail: str = "") -> OAuthError:
+    """Make the one answer for an unknown client, a missing credential and a wrong one (RFC 6749 section 5.2)."""
+    return OAuthError("invalid_client", "client authentication failed", detail=detail)
+
+
+def _grant_of(authenticated: AuthenticatedClient, grant_type: str) -> Grant:
+    grant = GRANTS.get(grant_type)
+    if grant is None:
+        raise OAuthError("unsupported_grant_type", f"grant_type {printable(grant_type)} is not offered")
+    if grant_type not in authenticated.registration.client.grant_types:
+        raise OAuthError("unauthorized_client", f"the client is not registered for the grant {printable(grant_type)}")
+    return grant
+
+
+def _binding(authenticated: AuthenticatedClient) -> PresentedChain | None:
+    """Give the certificate that the tokens will be bound to; without one a bound client gets an error, never a token.
+
+    RFC 8705 section 3.4 leaves that choice. A weak key would make the binding worthless: the key policy holds here too.
+    """
+    if not authenticated.registration.client.tls_client_certificate_bound_access_tokens:
+        return None
+    presented = authenticated.credentials.presented
+    if presented is None:
+        raise OAuthError("invalid_request", "this client's tokens are bound to its certificate: connect with it")
+    if not authenticated.registration.client.token_endpoint_auth_method.is_mutual_tls:
+        try:
+            key = check_key(parse_certificate(presented.leaf))
+        except CertificateError as error:
+            raise OAuthError(
+                "invalid_request", "the connection's certificate cannot be read", detail=str(error)
+            ) from error
+        if not key.passed:
+            raise OAuthError("invalid_request", "the key of the connection's certificate is too weak", detail=key.found)
+    return presented
+
+
+def _replace(connection: Connection, row: tokens.RefreshToken, redeems: bytes | None, now: int) -> bool:
+    if redeems is not None and not tokens.mark_used(connection, redeems, at=now):
+        tokens.revoke_family(connection, row.family, at=now)
+        return False
+    tokens.add_refresh_token(connection, row)
+    return True
+
+
+def _log_refusal(credentials: Credentials, decision: Decision) -> None:
+    log.warning(
+        "client authentication refused",
+        extra={
+            "client_id": printable(credentials.client_id),
+            "error": decision.error,
+            "failed": [
+                {"check": c.check, "expected": c.expected, "found": c.found, "reference": c.reference}
+                for c in decision.failed
+            ],
+        },
+    )

@@ -1,0 +1,204 @@
+"""Can this be registered? What is asked for becomes a `Client`, or one piece of advice on what to change.
+
+The rules are those of RFC 7591 section 2 and RFC 8705 sections 2.1.2 and 2.2.2.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from certbound.certificates.certificate import Certificate
+from certbound.certificates.subject import SubjectMatch
+from certbound.oauth.audience import is_resource_indicator
+from certbound.oauth.client_jwks import certificates_of
+from certbound.oauth.registration import AuthenticationMethod, Client, RegistrationError
+from certbound.oauth.scope import is_scope_token
+
+MAX_CLIENT_ID = 255
+PERSON_PREFIX = "usr_"
+"""How the `sub` of a person begins; no client may look like one (RFC 9700 section 4.15.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRequest:
+    """What is asked for, in the words it was typed in. `subject` maps `tls_client_auth_*` names to their texts."""
+
+    client_name: str
+    token_endpoint_auth_method: str
+    client_id: str | None = None
+    grant_types: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    subject: Mapping[str, str] = field(default_factory=dict)
+    trust: tuple[str, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    jwks: Mapping[str, Any] | None = None
+    bound: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRegistration:
+    """A client that may be registered, with the certificates that mean it."""
+
+    client: Client
+    certificates: tuple[Certificate, ...]
+
+
+def accept_registration(
+    request: RegistrationRequest,
+    *,
+    client_id: str,
+    known_grants: Collection[str],
+    secret_sha256: bytes | None,
+    now: int,
+) -> AcceptedRegistration:
+    """Check a request whole; RegistrationError names the member at fault and what to do.
+
+    `client_id` is the one asked for or a generated one; `secret_sha256` belongs to a secret generated for a method that
+    has one; `now` in seconds since the epoch.
+    """
+    method = _method(request.token_endpoint_auth_method)
+    client = Client(
+        client_id=_client_id(client_id),
+        client_name=_client_name(request.client_name),
+        token_endpoint_auth_method=method,
+        grant_types=_grant_types(request.grant_types, method, known_grants),
+        scopes=_each(
+            request.scopes, is_scope_token, "scope", "a scope is printable ASCII without space, quote and backslash"
+        ),
+        resources=_each(
+            request.resources,
+            is_resource_indicator,
+            "certbound_resources",
+            "a resource is an absolute URI without fragment",
+        ),
+        redirect_uris=_each(
+            request.redirect_uris,
+            is_redirect_uri,
+            "redirect_uris",
+            "use https, or http on the local machine, without fragment",
+        ),
+        subject=_subject(request.subject, method),
+        trust=_trust(request.trust, method),
+        tls_client_certificate_bound_access_tokens=method.is_mutual_tls if request.bound is None else request.bound,
+        secret_sha256=secret_sha256 if method.has_secret else None,
+        jwks=request.jwks,
+        created_at=now,
+    )
+    return AcceptedRegistration(client, _certificates(request, method))
+
+
+def is_redirect_uri(uri: str) -> bool:
+    """Say whether a redirect URI may be registered: https, or http on the local machine (RFC 9700 section 2.6)."""
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if not uri.isascii() or "#" in uri or "\\" in uri or "@" in parts.netloc or any(c <= " " for c in uri) or not host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_local(host))
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _method(text: str) -> AuthenticationMethod:
+    try:
+        return AuthenticationMethod(text)
+    except ValueError:
+        known = ", ".join(AuthenticationMethod)
+        raise RegistrationError("token_endpoint_auth_method", f"unknown method {text!r}: use one of {known}") from None
+
+
+def _client_id(text: str) -> str:
+    if not text or len(text) > MAX_CLIENT_ID or not all(" " < c <= "~" for c in text):
+        raise RegistrationError(
+            "client_id", f"a client id is 1 to {MAX_CLIENT_ID} printable ASCII characters without space"
+        )
+    if text.startswith(PERSON_PREFIX):
+        raise RegistrationError("client_id", f"a client id may not begin with {PERSON_PREFIX}: people's identifiers do")
+    return text
+
+
+def _client_name(text: str) -> str:
+    if not text.strip() or len(text) > MAX_CLIENT_ID or not text.isprintable():
+        raise RegistrationError("client_name", f"a client's name is 1 to {MAX_CLIENT_ID} printable characters")
+    return text
+
+
+def _grant_types(asked: tuple[str, ...], method: AuthenticationMethod, known: Collection[str]) -> tuple[str, ...]:
+    public = method is AuthenticationMethod.NONE
+    grants = tuple(dict.fromkeys(asked)) or (() if public else ("client_credentials",))
+    for grant in grants:
+        if grant not in known:
+            raise RegistrationError("grant_types", f"unknown grant {grant!r}: use some of {', '.join(known)}")
+    if not grants:
+        raise RegistrationError("grant_types", "a public client needs its grants named")
+    if public and "client_credentials" in grants:
+        raise RegistrationError(
+            "grant_types", "client_credentials is for clients that authenticate, not for method none"
+        )
+    if grants == ("refresh_token",):
+        raise RegistrationError(
+            "grant_types", "refresh_token needs a grant that refresh tokens come from, for instance password"
+        )
+    return grants
+
+
+def _subject(asked: Mapping[str, str], method: AuthenticationMethod) -> SubjectMatch | None:
+    if method is not AuthenticationMethod.TLS_CLIENT_AUTH:
+        if asked:
+            raise RegistrationError(next(iter(asked)), "a subject is for the method tls_client_auth only")
+        return None
+    if len(asked) != 1:
+        raise RegistrationError(
+            "tls_client_auth_subject_dn",
+            "tls_client_auth needs exactly one of subject DN, SAN DNS, SAN URI, SAN IP and SAN email",
+        )
+    [(parameter, text)] = asked.items()
+    try:
+        return SubjectMatch.parse(parameter, text)
+    except ValueError as error:
+        raise RegistrationError(parameter, str(error)) from error
+
+
+def _trust(asked: tuple[str, ...], method: AuthenticationMethod) -> tuple[str, ...]:
+    if method is AuthenticationMethod.TLS_CLIENT_AUTH and not asked:
+        raise RegistrationError(
+            "certbound_trust", "tls_client_auth needs at least one trust store: no authority is trusted by default"
+        )
+    if asked and method is not AuthenticationMethod.TLS_CLIENT_AUTH:
+        raise RegistrationError("certbound_trust", "a trust store is for the method tls_client_auth only")
+    return tuple(dict.fromkeys(asked))
+
+
+def _certificates(request: RegistrationRequest, method: AuthenticationMethod) -> tuple[Certificate, ...]:
+    if method is not AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
+        if request.certificates or request.jwks is not None:
+            raise RegistrationError(
+                "jwks", "registered certificates are for the method self_signed_tls_client_auth only"
+            )
+        return ()
+    if request.certificates and request.jwks is not None:
+        raise RegistrationError("jwks", "give certificates as files or in a JWK Set, not both")
+    certificates = certificates_of(request.jwks) if request.jwks is not None else request.certificates
+    if not certificates:
+        raise RegistrationError(
+            "jwks", "self_signed_tls_client_auth needs at least one certificate, as a file or as x5c in a JWK Set"
+        )
+    return tuple({certificate.sha256: certificate for certificate in certificates}.values())
+
+
+def _each(values: tuple[str, ...], fits: Any, member: str, advice: str) -> tuple[str, ...]:
+    for value in values:
+        if not fits(value):
+            raise RegistrationError(member, f"{value!r} cannot be registered: {advice}")
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,83 @@
+"""POST /oauth2/token (RFC 6749 section 3.2)."""
+
+import asyncio
+import logging
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from certbound.authority.tokens.issuing import TokenIssuer, TokenRequest
+from certbound.oauth.errors import OAuthError
+from certbound.oauth.form import parse_form
+from certbound.store.engine import StoreUnavailable
+from certbound.web.oauth.answers import NO_STORE, answer, refusal, unavailable
+from certbound.web.presented import presented_chain
+
+log = logging.getLogger(__name__)
+
+ANSWER_FLOOR = 0.005
+"""Seconds before which no failed authentication is answered, so that its time does not tell why it failed."""
+_FLOORED = frozenset({"invalid_client", "invalid_grant"})
+
+
+class TokenEndpoint:
+    """Reads the form once, has the request answered, and makes every failure look alike from outside."""
+
+    def __init__(self, issuer: TokenIssuer, *, max_body: int) -> None:
+        self._issuer = issuer
+        self._max_body = max_body
+
+    async def post(self, request: Request) -> Response:
+        """Answer one request; `max_body` is in bytes."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            body = await _read_body(request, self._max_body)
+            if body is None:
+                return _too_large()
+            tokens = await self._issuer.answer(self._token_request(request, body))
+            return answer(tokens.as_json())
+        except OAuthError as error:
+            if error.detail:
+                log.info("token refused", extra={"error": error.error, "detail": error.detail})
+            if error.error in _FLOORED:
+                await asyncio.sleep(started + ANSWER_FLOOR - loop.time())
+            return refusal(error)
+        except StoreUnavailable as error:
+            log.error("token request not answered", extra={"reason": str(error)})
+            return unavailable()
+        except ClientDisconnect:
+            return Response(status_code=400)
+
+    def _token_request(self, request: Request, body: bytes) -> TokenRequest:
+        headers = request.headers.getlist("authorization")
+        if len(headers) > 1:
+            raise OAuthError("invalid_request", "the Authorization header is there more than once")
+        form = parse_form(body, request.headers.get("content-type"), request.scope["query_string"])
+        return TokenRequest(
+            form=form,
+            authorization=headers[0] if headers else None,
+            presented=presented_chain(request.scope),
+            address=request.client.host if request.client else None,
+        )
+
+
+async def _read_body(request: Request, most: int) -> bytes | None:
+    """Read the body, or give None as soon as it is longer than `most` bytes."""
+    if int(request.headers.get("content-length", "0")) > most:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)
+
+
+def _too_large() -> JSONResponse:
+    """Refuse an oversized body, and the connection with it: its rest is not worth reading."""
+    return JSONResponse(
+        {"error": "invalid_request", "error_description": "the request body is too large"},
+        status_code=413,
+        headers={**NO_STORE, "Connection": "close"},
+    )
