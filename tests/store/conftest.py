@@ -1,0 +1,68 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from certbound.store.engine import Store
+from certbound.store.upgrading import upgrade
+
+from tests.postgres import Databases
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "migrated.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_databases: Databases) -> str:
+    url = postgres_databases.create()
+    upgrade(url)
+    return urlsplit(url).path.removeprefix("/")
+
+
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database of the test's own."""
+    shutil.copyfile(migrated_file, tmp_path / "store.db")
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_databases: Databases, migrated_database: str) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    url = postgres_databases.create(template=migrated_database)
+    yield url
+    postgres_databases.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A migrated database on each engine in turn."""
+    name = "sqlite_url" if request.param == "sqlite" else "migrated_postgres_url"
+    found = request.getfixturevalue(name)
+    assert isinstance(found, str)
+    return found
+
+
+@pytest.fixture
+def opened(url: str) -> Iterator[Callable[[], Store]]:
+    """Open further stores on the same database, as other workers would."""
+    stores: list[Store] = []
+
+    def another() -> Store:
+        stores.append(Store(url))
+        return stores[-1]
+
+    yield another
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def store(opened: Callable[[], Store]) -> Store:
+    return opened()

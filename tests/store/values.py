@@ -1,0 +1,101 @@
+"""Values to store: one of each, every field set, changed where a test says so."""
+
+from dataclasses import replace
+from typing import Any
+
+from certbound.certificates.subject import SubjectMatch
+from certbound.oauth.registration import AuthenticationMethod, Client
+from certbound.store.certificates import RegisteredCertificate
+from certbound.store.people import Person
+from certbound.store.tokens import IssuedToken, RefreshToken
+from certbound.store.trust import TrustCertificate
+
+
+def client(client_id: str = "orders", **changes: Any) -> Client:
+    given = Client(
+        client_id=client_id,
+        client_name="Orders",
+        token_endpoint_auth_method=AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH,
+    )
+    return replace(given, **changes)
+
+
+def full_client(**changes: Any) -> Client:
+    """Give a client none of whose fields has its default (a test looks)."""
+    given = Client(
+        client_id="Ünïcode/%_\\'\"",
+        client_name="Bestellungen \N{SNOWMAN}",
+        token_endpoint_auth_method=AuthenticationMethod.TLS_CLIENT_AUTH,
+        grant_types=("client_credentials", "refresh_token"),
+        scopes=("read", "write"),
+        resources=("https://api.example.com/a", "https://api.example.com/b"),
+        redirect_uris=("https://app.example.com/cb?x=1",),
+        subject=SubjectMatch("tls_client_auth_subject_dn", "CN=orders,O=Ex\\, Inc"),
+        trust=("zeta", "alpha"),
+        tls_client_certificate_bound_access_tokens=False,
+        secret_sha256=bytes(range(32)),
+        jwks={"keys": [{"kty": "EC", "x5c": ["MII"], "nested": {"ü": None}}]},
+        disabled=True,
+        created_at=2**33,
+    )
+    return replace(given, **changes)
+
+
+def certificate(client_id: str = "orders", sha256: str = "aa" * 32, **changes: Any) -> RegisteredCertificate:
+    given = RegisteredCertificate(
+        client_id=client_id, sha256=sha256, der=b"\x30\x00\xff", subject="CN=orders", not_after=2**33, added=100
+    )
+    return replace(given, **changes)
+
+
+def trusted(store: str = "partners", id: str = "bb" * 32, **changes: Any) -> TrustCertificate:  # noqa: A002 - the field
+    given = TrustCertificate(
+        store=store,
+        id=id,
+        kind="anchor",
+        alias="root",
+        der=b"\x30\x01\x00",
+        subject="CN=root",
+        not_after=2**33,
+        added=100,
+    )
+    return replace(given, **changes)
+
+
+def person(username: str = "ada", **changes: Any) -> Person:
+    given = Person(
+        username=username, sub=f"sub-{username}", password_hash="$argon2id$...", operator=True, created_at=2**33
+    )
+    return replace(given, **changes)
+
+
+def refresh_token(digest: bytes = b"\x00" * 32, **changes: Any) -> RefreshToken:
+    given = RefreshToken(
+        token_sha256=digest,
+        family="family-1",
+        client_id="orders",
+        sub="sub-ada",
+        username="ada",
+        scope="read write",
+        resources=("https://api.example.com",),
+        x5t_s256="thumbprint",
+        issued_at=100,
+        expires_at=2**33,
+    )
+    return replace(given, **changes)
+
+
+def issued_token(jti: str = "jti-1", **changes: Any) -> IssuedToken:
+    given = IssuedToken(
+        jti=jti,
+        client_id="orders",
+        sub="orders",
+        grant_type="client_credentials",
+        scope="read",
+        audience=("https://api.example.com", "https://other.example.com"),
+        x5t_s256="thumbprint",
+        address="192.0.2.1",
+        issued_at=100,
+        expires_at=2**33,
+    )
+    return replace(given, **changes)
