@@ -1,0 +1,89 @@
+"""Distinguished names in the spellings people paste: OpenSSL's, keytool's, Java's, and RFC 4514 itself."""
+
+import re
+from typing import Final
+
+from certbound.certificates import attributes
+from certbound.certificates.names import (
+    MAXIMUM_TEXT,
+    Attribute,
+    DistinguishedName,
+    DistinguishedNameError,
+    parse_rfc4514,
+)
+
+_PREFIX: Final = re.compile(r"\s*(subject|issuer|owner|subject dn|issuer dn)\s*[=:]\s*", re.IGNORECASE)
+_SLASH: Final = re.compile(r"(?<!\\)/(?=[A-Za-z0-9.]+=)")
+_PLUS: Final = re.compile(r"\+(?=[A-Za-z0-9.]+=)")
+_SPACED_COMMA: Final = re.compile(r"(?<!\\), (?=[A-Za-z0-9.]+=)")
+_ESCAPED: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([/+\\]))")
+#: Types that stand for something large, and types that stand for the thing itself.
+_GENERAL: Final = frozenset({"2.5.4.6", "2.5.4.10", "0.9.2342.19200300.100.1.25"})
+_SPECIFIC: Final = frozenset({"2.5.4.3", "2.5.4.5", "0.9.2342.19200300.100.1.1", "1.2.840.113549.1.9.1"})
+
+
+def parse_pasted(text: str) -> tuple[DistinguishedName, tuple[str, ...]]:
+    """Read a name in whatever spelling, and give it with warnings for a person to look at.
+
+    Known are RFC 4514 and Java's and keytool's `CN=a, OU=b` (most specific first), and OpenSSL's `/C=SE/CN=a`,
+    `subject=C = SE, CN = a` and `subject=C=SE, CN=a` (most general first: turned round). Raises DistinguishedNameError.
+    """
+    if len(text) > MAXIMUM_TEXT:
+        raise DistinguishedNameError(f"a name of more than {MAXIMUM_TEXT} characters is not accepted")
+    text = text.strip()
+    prefix = _PREFIX.match(text)
+    body = text[prefix.end() :] if prefix and attributes.oid_of(prefix[1]) is None else text
+    if body.startswith("/"):
+        return _parse_slashes(body)
+    name = parse_rfc4514(body)
+    if len(name.rdns) > 1 and _is_openssl_order(body, prefix[1].lower() if prefix else ""):
+        turned = DistinguishedName(name.rdns[::-1])
+        return turned, (f"read as OpenSSL prints it, most general part first, and turned round to {turned.text}",)
+    return name, _order_warnings(name)
+
+
+def _is_openssl_order(body: str, prefix: str) -> bool:
+    """Tell OpenSSL's one-line format, which shows the certificate's order, from its `-nameopt rfc2253` and Java's."""
+    spaced_equals = re.match(r"[A-Za-z0-9.]+ = ", body) is not None
+    return spaced_equals or (prefix == "subject" and _SPACED_COMMA.search(body) is not None)
+
+
+def _parse_slashes(body: str) -> tuple[DistinguishedName, tuple[str, ...]]:
+    """Read OpenSSL's oldest format. It escapes nothing, so a slash or a plus in a value can be taken for a new part."""
+    warnings = []
+    parts = [_parse_part(part) for part in _SLASH.split(body)[1:]]
+    if not parts:
+        raise DistinguishedNameError("the name cannot be read: write /TYPE=value pairs, for instance /C=SE/CN=api")
+    if _PLUS.search(body):
+        warnings.append("a + was read as joining two attributes of one part; if it is part of a value, paste RFC 4514")
+    name = DistinguishedName(tuple(parts[::-1]))
+    return name, (f"read as OpenSSL's one-line format and turned round to {name.text}", *warnings)
+
+
+def _parse_part(part: str) -> tuple[Attribute, ...]:
+    attributes_read = []
+    for pair in _PLUS.split(part):
+        written, _, value = pair.partition("=")
+        oid = attributes.oid_of(written)
+        if oid is None:
+            raise DistinguishedNameError(f"{written!r} is no known attribute type, write its dotted OID")
+        attributes_read.append(Attribute(oid, _unescape(value)))
+    return tuple(attributes_read)
+
+
+def _unescape(value: str) -> str:
+    try:
+        return _ESCAPED.sub(lambda m: bytes.fromhex(m[1].decode()) if m[1] else m[2], value.encode()).decode()
+    except UnicodeError as error:
+        raise DistinguishedNameError("the escaped octets of a value are no UTF-8") from error
+
+
+def _order_warnings(name: DistinguishedName) -> tuple[str, ...]:
+    """Warn of a name that seems to be in the certificate's order (RFC 4514 section 2.1 turns it round)."""
+    if len(name.rdns) < 2:  # noqa: PLR2004 - one part has no order
+        return ()
+    first, last = ({attribute.oid for attribute in rdn} for rdn in (name.rdns[0], name.rdns[-1]))
+    if first & _GENERAL and last & _SPECIFIC and not first & _SPECIFIC:
+        turned = DistinguishedName(name.rdns[::-1]).text
+        return (f"the order looks reversed: RFC 4514 puts the most specific part first, did you mean {turned}?",)
+    return ()
