@@ -1,4 +1,4 @@
-"""One worker of the server, made from the settings: the store, what it knows, the listeners, and what runs beside them."""
+"""One worker of the server, made from the settings: what it knows, its listeners, and what runs beside them."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,11 @@ class Worker:
     @contextlib.asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
         """Keep what is known current and the trail written while the listeners are open."""
-        await self.registered.refresh()
+        try:
+            await self.registered.refresh()
+        except BaseException:
+            self.store.close()
+            raise
         duties = [
             asyncio.create_task(self.registered.keep_current(), name="keep current"),
             asyncio.create_task(self.trail.keep_flushing(), name="write the issue trail"),
@@ -57,9 +61,7 @@ def make_worker(settings: Settings) -> Worker:
     master_key = read_master_key(settings.store.master_key_file)
     store = Store(settings.store.url)
     policy = _policy(settings)
-    registered = Registered(
-        store, master_key, methods=policy.methods, max_age=settings.store.max_snapshot_age
-    )
+    registered = Registered(store, master_key, methods=policy.methods, max_age=settings.store.max_snapshot_age)
     trail = IssueTrail(store)
     issuer = TokenIssuer(GrantContext(store, policy, time.time), registered, trail)
     routes = {

@@ -1,0 +1,79 @@
+"""Starting the server: what is wrong is said before anything is bound, and nothing half works."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from certbound.app.logs import configure_logging
+from certbound.app.replacing import Replaceable
+from certbound.app.wiring import StartError, make_worker, read_master_key
+from certbound.authority.keys import MasterKeyError, load_ring
+from certbound.config.loading import CONFIG_VARIABLE, load_settings
+from certbound.config.settings import Settings
+from certbound.store.engine import Store
+from certbound.store.upgrading import SchemaState, check
+from certbound.tls.address import bind
+from certbound.tls.door import Door
+from certbound.tls.serving import serve as serve_door
+
+log = logging.getLogger(__name__)
+
+_FACTORY = "certbound.app.serving:make_door"
+_ADVICE = {
+    SchemaState.MISSING: "the database has no tables yet: run `certbound db upgrade`",
+    SchemaState.OLDER: "the database is older than this program: run `certbound db upgrade`",
+    SchemaState.NEWER: "the database is newer than this program: install the version that upgraded it",
+}
+
+
+def serve(path: Path, *, workers: int, announce: Callable[[str, str], None]) -> None:
+    """Serve by the settings at `path` until SIGTERM, in this process or in `workers` others.
+
+    `announce` is called with the name and address of each listener once all are bound. Raises SettingsError,
+    StartError, DoorError and StoreUnavailable before anything is served.
+    """
+    settings = load_settings(path)
+    configure_logging(settings.log)
+    check_before_start(settings)
+    os.environ[CONFIG_VARIABLE] = str(path.resolve())  # the workers are new processes
+    sockets: dict[str, list[socket.socket]] = {}
+    for listener in settings.listener:
+        sockets[listener.name] = bind(listener.name, listener.bind)
+    for name, bound in sockets.items():
+        announce(name, _address(bound[0]))
+    if settings.oauth.password_grant:
+        log.warning("the password grant is on: RFC 9700 section 2.4 says it must not be used")
+    serve_door(_FACTORY, sockets, workers=workers, graceful_seconds=settings.limits.shutdown_seconds)
+
+
+def check_before_start(settings: Settings) -> None:
+    """Check what every worker needs: the master key, the database's schema and a key to sign with."""
+    master_key = read_master_key(settings.store.master_key_file)
+    state = check(settings.store.url)
+    if state is not SchemaState.CURRENT:
+        raise StartError(_ADVICE[state])
+    try:
+        with Store(settings.store.url) as store:
+            ring = store.read(lambda connection: load_ring(connection, master_key))
+    except MasterKeyError as error:
+        raise StartError(f"{error} (see {settings.store.master_key_file})") from None
+    if ring.signing_key is None:
+        raise StartError("there is no signing key: run `certbound keys rotate`")
+
+
+def make_door() -> Door:
+    """Make the door of one worker from the settings that the environment names."""
+    path = Path(os.environ[CONFIG_VARIABLE])
+    configure_logging(load_settings(path).log)
+    behind = Replaceable(lambda: make_worker(load_settings(path)))
+    return Door(behind.listeners, lifespan=behind.alive, reload=behind.replace)
+
+
+def _address(bound: socket.socket) -> str:
+    address = bound.getsockname()
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
