@@ -2,8 +2,9 @@
 
 import hashlib
 import secrets
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from certbound.authority.records import record
 from certbound.certificates.certificate import Certificate, parse_certificate
@@ -18,6 +19,8 @@ from certbound.store.certificates import RegisteredCertificate
 from certbound.store.clients import StoredClient
 from certbound.store.engine import Connection
 
+T = TypeVar("T")
+
 
 class ClientError(ValueError):
     """The change cannot be made; the text says what to do."""
@@ -29,6 +32,26 @@ class RegisteredNow:
 
     client: Client
     client_secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientChanges:
+    """What is to be changed of a client, in the words it was typed in; None leaves a member as it is.
+
+    Certificates given are the whole set from then on: those in use that are not among them are retired.
+    """
+
+    client_name: str | None = None
+    token_endpoint_auth_method: str | None = None
+    grant_types: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] | None = None
+    resources: tuple[str, ...] | None = None
+    redirect_uris: tuple[str, ...] | None = None
+    subject: Mapping[str, str] | None = None
+    trust: tuple[str, ...] | None = None
+    certificates: tuple[Certificate, ...] | None = None
+    jwks: Mapping[str, Any] | None = None
+    bound: bool | None = None
 
 
 def find_registration(connection: Connection, client_id: str) -> Registration | None:
@@ -66,13 +89,50 @@ def register(
         now=now,
     )
     client = accepted.client
-    _check_references(connection, client)
     revision.bump(connection)
+    if stored_clients.load(connection, client.client_id) is not None:
+        raise ClientError(f"there is a client {client.client_id!r} already")
+    _check_trust(connection, client)
     stored_clients.add(connection, client)
     for certificate in accepted.certificates:
         stored_certificates.add(connection, _registered(client.client_id, certificate, now))
     detail = client.as_metadata() | {"certificates": [c.sha256.hex() for c in accepted.certificates]}
     record(connection, at=now, actor=actor, action="client.created", target=client.client_id, detail=detail)
+    return RegisteredNow(client, secret if client.token_endpoint_auth_method.has_secret else None)
+
+
+def update(
+    connection: Connection,
+    client_id: str,
+    changes: ClientChanges,
+    *,
+    known_grants: Collection[str],
+    actor: str,
+    now: int,
+) -> RegisteredNow:
+    """Change a client by the rules of registering. Raises RegistrationError, or ClientError as `register` does.
+
+    With another method, what belonged to the one before (subject, trust, certificates, secret, default binding) goes;
+    a secret is made where the new method needs one and there was none.
+    """
+    revision.bump(connection)
+    found = existing(connection, client_id)
+    secret = None if found.client.secret_sha256 else secrets.token_urlsafe(32)
+    accepted = accept_registration(
+        _changed(found, changes),
+        client_id=client_id,
+        known_grants=known_grants,
+        secret_sha256=found.client.secret_sha256 or hashlib.sha256((secret or "").encode()).digest(),
+        now=found.client.created_at,
+    )
+    client = replace(
+        accepted.client, disabled=found.client.disabled, jwks=_jwks(found.client, accepted.client, changes)
+    )
+    _check_trust(connection, client)
+    stored_clients.replace(connection, client, now)
+    _replace_certificates(connection, found, accepted.certificates, now)
+    detail = {"before": _recorded(found), "after": _recorded(existing(connection, client_id))}
+    record(connection, at=now, actor=actor, action="client.updated", target=client_id, detail=detail)
     return RegisteredNow(client, secret if client.token_endpoint_auth_method.has_secret else None)
 
 
@@ -130,15 +190,76 @@ def existing(connection: Connection, client_id: str) -> StoredClient:
     return found
 
 
-def _check_references(connection: Connection, client: Client) -> None:
-    if stored_clients.load(connection, client.client_id) is not None:
-        raise ClientError(f"there is a client {client.client_id!r} already")
+def _check_trust(connection: Connection, client: Client) -> None:
     held = {store.name for store in stored_trust.stores(connection)}
     for name in client.trust:
         if name not in held:
             raise RegistrationError(
                 "certbound_trust", f"there is no trust store {name!r}: make it with `certbound trust add`"
             )
+
+
+def _changed(found: StoredClient, changes: ClientChanges) -> RegistrationRequest:
+    client = found.client
+    method = changes.token_endpoint_auth_method or client.token_endpoint_auth_method
+    kept = _kept_with_method(found) if method == client.token_endpoint_auth_method else ClientChanges()
+    return RegistrationRequest(
+        client_name=_either(changes.client_name, client.client_name),
+        token_endpoint_auth_method=method,
+        grant_types=_either(changes.grant_types, client.grant_types),
+        scopes=_either(changes.scopes, client.scopes),
+        resources=_either(changes.resources, client.resources),
+        redirect_uris=_either(changes.redirect_uris, client.redirect_uris),
+        subject=_either(_either(changes.subject, kept.subject), {}),
+        trust=_either(_either(changes.trust, kept.trust), ()),
+        certificates=_either(changes.certificates, () if changes.jwks is not None else _either(kept.certificates, ())),
+        jwks=changes.jwks,
+        bound=_either(changes.bound, kept.bound),
+    )
+
+
+def _kept_with_method(found: StoredClient) -> ClientChanges:
+    """Give what stays as long as the method does."""
+    client = found.client
+    return ClientChanges(
+        subject={client.subject.parameter: client.subject.value} if client.subject is not None else {},
+        trust=client.trust,
+        certificates=tuple(parse_certificate(c.der) for c in found.certificates if c.retired is None),
+        bound=client.tls_client_certificate_bound_access_tokens,
+    )
+
+
+def _jwks(before: Client, after: Client, changes: ClientChanges) -> Mapping[str, Any] | None:
+    """Keep the JWK Set while method and certificates stay: only its certificates are registered, and they rotate."""
+    if changes.certificates is None and after.token_endpoint_auth_method == before.token_endpoint_auth_method:
+        return _either(after.jwks, before.jwks)
+    return after.jwks
+
+
+def _either(changed: T | None, kept: T) -> T:
+    return kept if changed is None else changed
+
+
+def _replace_certificates(
+    connection: Connection, found: StoredClient, wanted: Collection[Certificate], now: int
+) -> None:
+    known = {certificate.sha256: certificate for certificate in found.certificates}
+    wanted_ids = {certificate.sha256.hex() for certificate in wanted}
+    for sha256, certificate in known.items():
+        if certificate.retired is None and sha256 not in wanted_ids:
+            stored_certificates.retire(connection, found.client.client_id, sha256, now)
+    for new in wanted:
+        before = known.get(new.sha256.hex())
+        if before is None:
+            stored_certificates.add(connection, _registered(found.client.client_id, new, now))
+        elif before.retired is not None:
+            raise ClientError(
+                f"certificate {before.sha256} was retired for this client and does not come back: make a new one"
+            )
+
+
+def _recorded(found: StoredClient) -> dict[str, Any]:
+    return found.client.as_metadata() | {"certificates": [c.sha256 for c in found.certificates if c.retired is None]}
 
 
 def _registered(client_id: str, certificate: Certificate, now: int) -> RegisteredCertificate:

@@ -17,6 +17,10 @@ class MasterKeyError(RuntimeError):
     """The master key does not open the signing keys; nothing can be signed until the right one is back."""
 
 
+class SigningKeyError(ValueError):
+    """The key cannot be retired; the text says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """The newest key in use signs; every key in use is published, so that tokens of the one before stay verifiable."""
@@ -49,6 +53,18 @@ def rotate(connection: Connection, master_key: bytes, *, algorithm: str, actor: 
     stored_keys.add(connection, stored)
     record(connection, at=now, actor=actor, action="key.rotated", target=key.kid, detail={"algorithm": algorithm})
     return stored
+
+
+def retire(connection: Connection, kid: str, *, actor: str, now: int) -> None:
+    """Publish a key no more: what it signed is refused from then on. Raises SigningKeyError for the key that signs."""
+    revision.bump(connection)
+    in_use = [key.kid for key in stored_keys.load_all(connection) if key.retired_at is None]
+    if kid not in in_use:
+        raise SigningKeyError(f"there is no key {kid} in use: see `certbound keys list`")
+    if kid == in_use[-1]:
+        raise SigningKeyError(f"key {kid} signs: make its successor first with `certbound keys rotate`")
+    stored_keys.retire(connection, kid, now)
+    record(connection, at=now, actor=actor, action="key.retired", target=kid)
 
 
 def _after(keys: Iterable[StoredSigningKey], now: int) -> int:

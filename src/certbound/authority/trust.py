@@ -1,7 +1,7 @@
 """Which authorities may vouch for clients: named trust stores, changed live, each change recorded with it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from certbound.authority.records import record
 from certbound.certificates.certificate import Certificate
@@ -24,12 +24,14 @@ def add(
     certificates: Sequence[Certificate],
     *,
     intermediate: bool,
+    aliases: Mapping[bytes, str] | None = None,
     actor: str,
     now: int,
 ) -> tuple[TrustCertificate, ...]:
     """Add certificates to a store, made where it is new: as anchors, or as intermediates, which end no path.
 
-    A certificate that the store holds already is passed over. Raises TrustError, and then nothing is added.
+    `aliases` are the names that certificates had in their file, by SHA-256. A certificate that the store holds already
+    is passed over. Raises TrustError, and then nothing is added.
     """
     if _NAME.fullmatch(name) is None:
         raise TrustError("a trust store's name is 1 to 64 letters, digits, dots, hyphens and underscores")
@@ -50,7 +52,7 @@ def add(
                 f"{certificate.subject.text} is in {name} as {known.kind}: remove it first to add it as {kind}"
             )
         if known is None:
-            added.append(_kept(name, kind, certificate, now))
+            added.append(_kept(name, kind, certificate, (aliases or {}).get(certificate.sha256), now))
             held[added[-1].id] = added[-1]
             stored_trust.add(connection, added[-1])
     detail = {"kind": kind, "certificates": [{"id": c.id, "subject": c.subject} for c in added]}
@@ -75,12 +77,14 @@ def show(connection: Connection, name: str) -> tuple[tuple[TrustCertificate, ...
     return stored_trust.certificates(connection, name), stored_clients.relying_on(connection, name)
 
 
-def _kept(name: str, kind: stored_trust.Kind, certificate: Certificate, now: int) -> TrustCertificate:
+def _kept(
+    name: str, kind: stored_trust.Kind, certificate: Certificate, alias: str | None, now: int
+) -> TrustCertificate:
     return TrustCertificate(
         store=name,
         id=certificate.sha256.hex(),
         kind=kind,
-        alias=None,
+        alias=alias,
         der=certificate.der,
         subject=certificate.subject.text,
         not_after=int(certificate.not_after.timestamp()),
