@@ -152,7 +152,6 @@ refresh_token = Table(
     Column("family", Text, nullable=False, index=True),
     _client_id(),
     _text("sub"),
-    _text("username", null=True),
     _text("scope"),
     Column("resources", Texts, nullable=False),
     _text("x5t_s256", null=True),

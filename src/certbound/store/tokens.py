@@ -22,7 +22,6 @@ class RefreshToken:
     family: str
     client_id: str
     sub: str
-    username: str | None
     scope: str
     resources: tuple[str, ...]
     x5t_s256: str | None

@@ -121,7 +121,6 @@ def _refresh_tokens() -> None:
         sa.Column("family", sa.Text(), nullable=False),
         sa.Column("client_id", sa.Text(), nullable=False),
         sa.Column("sub", sa.Text(), nullable=False),
-        sa.Column("username", sa.Text(), nullable=True),
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("resources", sa.JSON(), nullable=False),
         sa.Column("x5t_s256", sa.Text(), nullable=True),
