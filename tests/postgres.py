@@ -122,6 +122,13 @@ class Databases:
     def drop(self, url: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
 
+    def cut_connections(self, url: str) -> None:
+        """Cut every connection to a database, as a failing network or a restarted server does."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name_of(url)]
+            )
+
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())

@@ -4,11 +4,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.postgres import Databases
 
 from certbound.store.engine import Store
 from certbound.store.upgrading import upgrade
-
-from tests.postgres import Databases
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -21,7 +22,7 @@ def registered(store: Store) -> Store:
 
 def add(store: Store, *new: RegisteredCertificate) -> None:
     for one in new:
-        store.write(lambda connection, one=one: certificates.add(connection, one))
+        store.write(partial(certificates.add, certificate=one))
 
 
 def held(store: Store, client_id: str = "orders") -> tuple[RegisteredCertificate, ...]:
@@ -35,7 +36,12 @@ def test_every_field_comes_back_as_it_was(registered: Store) -> None:
 
 
 def test_certificates_are_listed_oldest_first(registered: Store) -> None:
-    add(registered, certificate(sha256="cc", added=3), certificate(sha256="aa", added=5), certificate(sha256="bb", added=3))
+    add(
+        registered,
+        certificate(sha256="cc", added=3),
+        certificate(sha256="aa", added=5),
+        certificate(sha256="bb", added=3),
+    )
     assert [one.sha256 for one in held(registered)] == ["bb", "cc", "aa"]
     found = registered.read(lambda connection: clients.load(connection, "orders"))
     assert found is not None

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
+from functools import partial
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def test_pages_follow_each_other_by_client_id_without_gap_or_repeat(store: Store
     seen: list[str] = []
     for _ in range(10):
         after = seen[-1] if seen else ""
-        page = store.read(lambda connection, after=after: clients.page(connection, after=after, limit=10))
+        page = store.read(partial(clients.page, after=after, limit=10))
         seen += [found.client.client_id for found in page]
     assert seen == names
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_a_taken_name_or_sub_is_a_conflict(store: Store) -> None:
 
 def test_people_are_listed_by_name_page_by_page(store: Store) -> None:
     for name in ("cat", "ada", "bob"):
-        store.write(lambda connection, name=name: people.add(connection, person(name)))
+        store.write(partial(people.add, new=person(name)))
     first = store.read(lambda connection: people.page(connection, limit=2))
     rest = store.read(lambda connection: people.page(connection, after="bob", limit=2))
     assert [one.username for one in (*first, *rest)] == ["ada", "bob", "cat"]

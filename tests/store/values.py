@@ -75,7 +75,6 @@ def refresh_token(digest: bytes = b"\x00" * 32, **changes: Any) -> RefreshToken:
         family="family-1",
         client_id="orders",
         sub="sub-ada",
-        username="ada",
         scope="read write",
         resources=("https://api.example.com",),
         x5t_s256="thumbprint",
