@@ -1,0 +1,145 @@
+"""An issuer on loopback that signs by hand, not by certbound."""
+
+import base64
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from joserfc.jwk import ECKey
+
+from certbound.certificates.presented import PresentedChain
+from certbound.oauth.binding import certificate_thumbprint
+
+AUDIENCE = "https://api.example.com"
+
+
+@dataclass
+class Issuer:
+    """Answers by path; `url` is the issuer, `now` a time at which its tokens are good."""
+
+    url: str
+    ca_file: Path
+    key: ECKey
+    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def publish(self, *keys: ECKey) -> None:
+        documents = [{**key.as_dict(private=False), "kid": key.kid, "use": "sig", "alg": "ES256"} for key in keys]
+        self.say("/jwks", {"keys": documents})
+
+    def say(self, path: str, document: Any, status: int = 200) -> None:
+        self.answers[path] = (status, json.dumps(document).encode())
+
+    def sign(
+        self,
+        leaf: bytes,
+        *,
+        header: dict[str, Any] | None = None,
+        without: tuple[str, ...] = (),
+        key: ECKey | None = None,
+        **changed: Any,
+    ) -> str:
+        """Sign a good token for `leaf`, but for what is `changed` or left out."""
+        now = int(time.time())
+        claims = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "robot",
+            "client_id": "robot",
+            "scope": "read write",
+            "jti": "j",
+            "iat": now,
+            "exp": now + 300,
+            "cnf": {"x5t#S256": certificate_thumbprint(leaf)},
+            **changed,
+        }
+        claims = {name: value for name, value in claims.items() if name not in without}
+        key = key or self.key
+        protected = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid, **(header or {})}
+        signed = f"{encoded(json.dumps(protected).encode())}.{encoded(json.dumps(claims).encode())}"
+        return f"{signed}.{encoded(es256(key, signed.encode()))}"
+
+
+def encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def es256(key: ECKey, message: bytes) -> bytes:
+    """Sign by hand, as a signer that refuses nothing is wanted (RFC 7518 section 3.4)."""
+    private = cast("ec.EllipticCurvePrivateKey", key.private_key)
+    r, s = decode_dss_signature(private.sign(message, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: trustme.CA) -> PresentedChain:
+    return presented(authority, "robot.example")
+
+
+@pytest.fixture(scope="session")
+def other_certificate(authority: trustme.CA) -> PresentedChain:
+    return presented(authority, "thief.example")
+
+
+def presented(authority: trustme.CA, name: str) -> PresentedChain:
+    pem = authority.issue_cert(name).cert_chain_pems[0].bytes().decode()
+    return PresentedChain(ssl.PEM_cert_to_DER_cert(pem))
+
+
+@pytest.fixture
+def new_key() -> Callable[[str], ECKey]:
+    return lambda kid: ECKey.generate_key("P-256", {"kid": kid})
+
+
+@pytest.fixture
+def issuer(authority: trustme.CA, tmp_path: Path, new_key: Callable[[str], ECKey]) -> Iterator[Issuer]:
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    running: list[Issuer] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            running[0].asked.append(self.path)
+            running[0].gate.wait(5)
+            status, body = running[0].answers.get(self.path, (404, b"no such document"))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        url = f"https://localhost:{server.server_port}"
+        issuer = Issuer(url, ca_file, new_key("one"))
+        issuer.gate.set()
+        running.append(issuer)
+        issuer.say("/.well-known/oauth-authorization-server", {"issuer": url, "jwks_uri": f"{url}/jwks"})
+        issuer.publish(issuer.key)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield issuer
+        issuer.gate.set()
+        server.shutdown()
+        thread.join()
