@@ -17,8 +17,8 @@ HEAD = """\
 
 <!-- Generated from src/certbound/config/settings.py by `make docs`; edit there. -->
 
-`certbound.toml`, found by `-c FILE`, `CERTBOUND_CONFIG`, or in the current folder. Relative paths are taken from the folder
-of the file. A variable `CERTBOUND__SECTION__KEY` overrides a key (`CERTBOUND__LISTENER__0__BIND` one of the first listener),
+`certbound.toml`, found by `-c FILE`, `CERTBOUND_CONFIG`, or in the current folder. Relative paths are taken from its
+folder. A variable `CERTBOUND__SECTION__KEY` overrides a key (`CERTBOUND__LISTENER__0__BIND` one of the first listener),
 and `CERTBOUND__SECTION__KEY_FILE` names a file with the value, for secrets. An unknown key or variable is an error.
 """
 

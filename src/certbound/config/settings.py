@@ -83,6 +83,10 @@ class OAuthSettings(Section):
     """Base URL for clients with certificates, published as in RFC 8705 section 5."""
     token_endpoint_without_certificate: bool = True
     """Whether the token endpoint takes connections without a client certificate at all."""
+    profile: Literal["default"] = "default"
+    """The security profile."""
+    dynamic_registration: Literal[False] = False
+    """Whether clients may register themselves; in this version they may not."""
     password_grant: bool = False
     """Whether the password grant exists, which RFC 9700 forbids; the client needs `--grant password` too."""
     default_audience: ResourceUri | None = None
