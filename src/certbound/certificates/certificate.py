@@ -25,6 +25,7 @@ _REMEMBERED_SIZE: Final = 8192
 """Larger ones are read anew each time: strangers present what they like, and the memory is bounded in bytes too."""
 _INTEGER: Final = 0x02
 _VERSION: Final = 0xA0
+_EC_PUBLIC_KEY: Final = bytes.fromhex("2a8648ce3d0201")
 _NEGATIVE: Final = 0x80
 _WITHOUT_HASH: Final = frozenset({SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448})
 _KEY_USAGES: Final = (
@@ -84,7 +85,7 @@ class Certificate:
     sha256: bytes = field(compare=False, repr=False)
     sha1: bytes = field(compare=False, repr=False)
     spki: bytes = field(compare=False, repr=False)
-    """The SubjectPublicKeyInfo in DER."""
+    """The SubjectPublicKeyInfo in DER, encoded anew, so that a key has one form whatever its certificate did."""
     spki_sha256: bytes = field(compare=False, repr=False)
     version: int = field(compare=False)
     """1 or 3, as people count."""
@@ -211,12 +212,22 @@ def _read_frame(encoded: bytes) -> _Frame:
     _, _, after_issuer = der.read_element(rest)
     _, _, after_validity = der.read_element(after_issuer)
     _, _, after_subject = der.read_element(after_validity)
+    _refuse_explicit_curve(after_subject)
     return _Frame(
         version=version,
         serial_number=int.from_bytes(serial, "big"),
         issuer=rest[: len(rest) - len(after_issuer)],
         subject=after_validity[: len(after_validity) - len(after_subject)],
     )
+
+
+def _refuse_explicit_curve(encoded: bytes) -> None:
+    """Look at a SubjectPublicKeyInfo before any library computes with a curve a stranger made up (CVE-2022-0778)."""
+    _, key, _ = der.read_element(encoded)
+    _, algorithm, _ = der.read_element(key)
+    _, oid, parameters = der.read_element(algorithm)
+    if oid == _EC_PUBLIC_KEY and parameters[:1] != bytes([der.OBJECT_IDENTIFIER]):
+        raise CertificateError("the public key's curve is written out instead of named (RFC 5480 section 2.1.1)")
 
 
 def _extension(extensions: Mapping[type[x509.ExtensionType], x509.ExtensionType], kind: type[_T]) -> _T | None:

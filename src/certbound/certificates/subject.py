@@ -1,5 +1,6 @@
 """Does a certificate name the client: the five `tls_client_auth_*` parameters (RFC 8705 section 2.1.2)."""
 
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ PARAMETERS: Final = (
 )
 MAXIMUM_VALUE: Final = 8192
 """Characters of a registered value."""
+_IPV4_OCTETS: Final = 4
 _REFERENCE: Final = "RFC 8705 section 2.1.2"
 _SHOWN: Final = 5
 """How many of a certificate's names a trace shows."""
@@ -26,7 +28,10 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class SubjectMatch:
-    """The one subject value a client is registered with: the parameter's wire name and its canonical text."""
+    """The one subject value a client is registered with: the parameter's wire name and its canonical text.
+
+    `parse` makes it; a value from elsewhere that is not canonical matches less than it might, never more.
+    """
 
     parameter: str
     value: str
@@ -49,17 +54,24 @@ class SubjectMatch:
         if self.parameter == "tls_client_auth_subject_dn":
             return self._check_subject_dn(certificate)
         found = _FOUND[self.parameter](certificate)
-        passed = bool(self.value) and _CANONICAL[self.parameter](self.value) in found
+        passed = bool(self.value) and self.value in found
         return Check(self.parameter, passed, self.value, self.value if passed else _listed(found), _REFERENCE)
 
     def _check_subject_dn(self, certificate: Certificate) -> Check:
         """Compare by distinguishedNameMatch (RFC 4517 section 4.2.15); the empty name matches nothing."""
-        expected = names.parse_rfc4514(self.value)
+        expected = _parse_or_empty(self.value)
         found = certificate.subject.text or "an empty subject"
         passed = bool(expected) and expected == certificate.subject
         if not passed and certificate.subject:
             found = f"{found} ({names.first_difference(expected, certificate.subject)})"
         return Check(self.parameter, passed, self.value, found, f"{_REFERENCE}, RFC 4517 section 4.2.15")
+
+
+def _parse_or_empty(text: str) -> names.DistinguishedName:
+    try:
+        return names.parse_rfc4514(text)
+    except names.DistinguishedNameError:
+        return names.DistinguishedName(())
 
 
 def _canonical_dn(text: str) -> str:
@@ -102,7 +114,7 @@ def _ascii(text: str, advice: str) -> str:
 
 
 def _ip_text(packed: bytes) -> str:
-    return str(ip_address(packed))
+    return socket.inet_ntop(socket.AF_INET if len(packed) == _IPV4_OCTETS else socket.AF_INET6, packed)
 
 
 def _email(text: str) -> str:
