@@ -258,6 +258,15 @@ def test_an_issuer_that_is_not_trusted_or_not_there_gives_a_token_error(options:
         api.fetch_token()
 
 
+def test_an_endpoint_that_went_away_is_looked_up_again(options: dict[str, Any], server: Any) -> None:
+    server.publish(token_endpoint="https://localhost:1/token")
+    with Client(**options) as api:
+        with pytest.raises(TokenError, match="localhost:1"):
+            api.get(f"{server.url}/orders")
+        server.publish()
+        assert api.get(f"{server.url}/orders").status_code == 200
+
+
 def test_an_endless_answer_is_left(options: dict[str, Any], server: Any) -> None:
     server.answers["/token"] = lambda _seen: (200, {}, b" " * 300_000)
     with Client(**options) as api, pytest.raises(TokenError, match="larger than"):

@@ -139,6 +139,20 @@ def test_a_server_with_another_root_is_refused(server: Any) -> None:
     assert "not trusted" in refusal(server, trust=ssl.create_default_context())
 
 
+def test_a_trust_that_checks_nothing_is_a_mistake(server: Any) -> None:
+    for changed in (False, True):
+        blind = ssl.create_default_context()
+        blind.check_hostname = False
+        if changed:
+            blind.verify_mode = ssl.CERT_NONE
+        with pytest.raises(ValueError, match="trust must check"):
+            fetch(server.url(), trust=blind, allow=LOOPBACK)
+
+
+def test_credentials_in_a_url_stay_out_of_the_message(server: Any) -> None:
+    assert "secret" not in refusal(server, "https://user:secret@localhost/")
+
+
 def test_a_server_with_another_name_is_refused(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, {"other.example": ["127.0.0.1"]})
     assert "not trusted" in refusal(server, server.url(host="other.example"))

@@ -92,7 +92,7 @@ class TokenExchange:
                 self._endpoint = yield from self._discover()
             answer = yield Ask(self._endpoint, urlencode(self._form).encode("ascii"))
             return self._read_token(answer, now)
-        except TokenError:
+        except (TokenError, GeneratorExit):  # closed before the end: the endpoint could not be reached
             self._endpoint = None
             raise
 

@@ -78,15 +78,15 @@ class Tokens:
 
     def _ask(self) -> Token:
         version = self._transport.version()
-        steps = self._exchange.steps(time.time())
-        ask = next(steps)
-        while True:
-            answer = self._send(ask)
-            try:
-                ask = steps.send(answer)
-            except StopIteration as end:
-                self._hold.held = _Held(end.value, version)
-                return self._hold.held.token
+        with contextlib.closing(self._exchange.steps(time.time())) as steps:
+            ask = next(steps)
+            while True:
+                answer = self._send(ask)
+                try:
+                    ask = steps.send(answer)
+                except StopIteration as end:
+                    self._hold.held = _Held(end.value, version)
+                    return self._hold.held.token
 
     def _send(self, ask: Ask) -> Answer:
         body = b""
@@ -131,15 +131,15 @@ class AsyncTokens:
 
     async def _ask(self) -> Token:
         version = self._transport.version()
-        steps = self._exchange.steps(time.time())
-        ask = next(steps)
-        while True:
-            answer = await self._send(ask)
-            try:
-                ask = steps.send(answer)
-            except StopIteration as end:
-                self._hold.held = _Held(end.value, version)
-                return self._hold.held.token
+        with contextlib.closing(self._exchange.steps(time.time())) as steps:
+            ask = next(steps)
+            while True:
+                answer = await self._send(ask)
+                try:
+                    ask = steps.send(answer)
+                except StopIteration as end:
+                    self._hold.held = _Held(end.value, version)
+                    return self._hold.held.token
 
     async def _send(self, ask: Ask) -> Answer:
         body = b""

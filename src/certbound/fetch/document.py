@@ -24,7 +24,7 @@ _RESOLVERS: Final = threading.BoundedSemaphore(32)
 
 
 class FetchError(Exception):
-    """The document was not brought in; the text is one line: the URL without its query, and why."""
+    """The document was not brought in; the text is one line: the URL without its query, if it is one, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,16 @@ def fetch(
 
     `allow` names networks (CIDR) that may be reached although they are not public. The name is resolved once and the
     connection goes to an address that was checked; the certificate must be for the name. `timeout` in seconds is the
-    deadline of the whole fetch, `max_bytes` the cap of the body. Blocks: call it off the event loop. Raises FetchError.
+    deadline of the whole fetch, `max_bytes` the cap of the body. Blocks: call it off the event loop. Raises FetchError;
+    ValueError for a `trust` that checks nothing.
     """
+    if trust.verify_mode is not ssl.CERT_REQUIRED or not trust.check_hostname:
+        raise ValueError("trust must check the server's certificate and its name")
     deadline = time.monotonic() + timeout
     try:
         target = parse_target(url)
     except TargetError as exc:
-        raise FetchError(f"{url[:200]!r}: {exc}") from None
+        raise FetchError(f"not fetched: {exc}") from None
     try:
         with _connect(target, allow, deadline) as plain:
             plain.settimeout(_left(deadline))
