@@ -1,0 +1,85 @@
+"""`certbound status`: what this server is and what it holds, without anything secret."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from certbound.cli.keys import key_states
+from certbound.cli.output import json_option, print_facts, print_json, print_table, time_text
+from certbound.cli.version import program_version
+from certbound.config.loading import load_settings
+from certbound.config.settings import Settings
+from certbound.store import counts
+from certbound.store import keys as stored_keys
+from certbound.store.engine import Connection, Store
+from certbound.store.upgrading import SchemaState, check
+from certbound.tls.linked import openssl_versions
+
+
+@click.command("status")
+@json_option
+@click.pass_obj
+def command(config: Path, as_json: bool) -> None:
+    """Show version, issuer, database, signing keys, listeners and numbers; whether or not the server runs."""
+    settings = load_settings(config)
+    schema = check(settings.store.url)
+    described: dict[str, Any] = {
+        "version": program_version(),
+        "config": str(config.resolve()),
+        "issuer": settings.issuer,
+        "schema": schema,
+        "openssl": openssl_versions(),
+        "listeners": _listeners(settings),
+    }
+    if schema is SchemaState.CURRENT:
+        with Store(settings.store.url) as store:
+            described |= store.read(_registered)
+    if as_json:
+        print_json(described)
+    else:
+        _print(described)
+
+
+def _listeners(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": listener.name,
+            "bind": listener.bind,
+            "client_certificate": listener.client_certificate,
+            "serves": list(listener.serves),
+        }
+        for listener in settings.listener
+    ]
+
+
+def _registered(connection: Connection) -> dict[str, Any]:
+    keys = stored_keys.load_all(connection)
+    states = key_states(keys)
+    return {
+        "registered": asdict(counts.read(connection)),
+        "signing_keys": [
+            {
+                "kid": key.kid,
+                "algorithm": key.algorithm,
+                "state": states[key.kid],
+                "created": time_text(key.created_at),
+            }
+            for key in keys
+            if key.retired_at is None
+        ],
+    }
+
+
+def _print(described: dict[str, Any]) -> None:
+    facts = {name: described[name] for name in ("version", "config", "issuer", "schema")}
+    versions = {f"OpenSSL ({name})": text for name, text in described["openssl"].items()}
+    numbers = {name.replace("_", " "): number for name, number in described.get("registered", {}).items()}
+    print_facts(facts | versions | numbers)
+    for title in ("listeners", "signing_keys"):
+        rows = described.get(title, [])
+        if rows:
+            click.echo(f"\n{title.replace('_', ' ')}")
+            cells = [[" ".join(v) if isinstance(v, list) else v for v in row.values()] for row in rows]
+            print_table([name.replace("_", " ") for name in rows[0]], cells)
