@@ -1,11 +1,10 @@
 """`certbound db`: are the database's tables those of this program, and how do they get there."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from certbound.cli.deployment import advice
+from certbound.cli.deployment import NotReadyError, advice
 from certbound.cli.output import json_option, print_json
 from certbound.config.loading import load_settings
 from certbound.store.upgrading import HEAD, SchemaState, check, upgrade
@@ -41,5 +40,4 @@ def _print(config: Path, state: SchemaState, as_json: bool, *, changed: bool) ->
     elif state is SchemaState.CURRENT:
         click.echo("the database was brought up to date" if changed else advice(state, config))
     if state is not SchemaState.CURRENT:
-        click.echo(f"certbound: {advice(state, config)}", err=True)
-        sys.exit(1)
+        raise NotReadyError(advice(state, config))

@@ -29,7 +29,7 @@ from certbound.store.upgrading import upgrade
 _ADMINISTRATOR = "admin"
 _HTTPS_PORT = 443
 _CERTIFICATE_DAYS = 825
-_BIND = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>[0-9]{1,5})")
+_BIND = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 _SETTINGS = """\
 # The settings of one certbound server. Paths are relative to this file. CERTBOUND__SECTION__KEY in the environment
 # overrides a setting. What else can be set: docs/settings.md.
@@ -99,6 +99,8 @@ def _bind(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
 def _issuer(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
+    if not value.isascii() or not value.isprintable() or any(c in value for c in ' "\\'):
+        raise click.BadParameter(f"{value!r}: a URL has no spaces, quotes, backslashes and foreign letters")
     try:
         return TypeAdapter(HttpsUrl).validate_python(value)
     except ValidationError as error:
