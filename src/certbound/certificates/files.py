@@ -15,7 +15,12 @@ from certbound.certificates.certificate import Certificate, CertificateError, pa
 MAXIMUM_FILE: Final = 4 * 1024 * 1024
 """Bytes of a file with certificates."""
 MAXIMUM_CERTIFICATES: Final = 1000
-_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 #.]{1,60})-----(.*?)(-----END \1-----|\Z)", re.DOTALL)
+#: A block begins and ends on a line of its own, so that nothing in a comment can be taken for one (RFC 7468).
+_BLOCK: Final = re.compile(
+    rb"^[ \t]*-----BEGIN ([A-Z0-9 #.]{1,60})-----(.*?)(^[ \t]*-----END \1-----|\Z)", re.DOTALL | re.MULTILINE
+)
+#: A request begins with version 0, where a certificate has an explicit version or a serial number (RFC 2986).
+_REQUEST_VERSION: Final = b"\x02\x01\x00\x30"
 _CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 _ADVICE: Final = {
     "CERTIFICATE REQUEST": "a certificate signing request: give the certificate that the CA made from it",
@@ -71,6 +76,7 @@ class _FaultError(ValueError):
 
 
 def _read(data: bytes, password: str | None) -> Iterator[Entry]:
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise _FaultError("is empty, give a file with certificates in PEM, DER, PKCS#12 or JKS")
     if len(data) > MAXIMUM_FILE:
@@ -130,12 +136,15 @@ def _first_element(encoded: bytes, label: str) -> bytes:
 def _read_der(data: bytes) -> Certificate:
     try:
         _, content, rest = der.read_element(data)
+        _, first, _ = der.read_element(content)
     except ValueError as error:
         raise _FaultError("is cut off: its DER ends too early, copy the file again") from error
     if rest:
         raise _FaultError("has something after the certificate's DER: give one certificate, or several as PEM")
     if content[:1] != bytes([der.SEQUENCE]):
         raise _FaultError("is DER but no certificate; if it is a private key or PKCS#7, give the certificate")
+    if first.startswith(_REQUEST_VERSION):
+        raise _FaultError(f"holds no certificate but {_ADVICE['CERTIFICATE REQUEST']}")
     return parse_certificate(data)
 
 

@@ -1,0 +1,110 @@
+import ssl
+import subprocess
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certbound.certificates.certificate import parse_certificate
+from certbound.certificates.names import DistinguishedNameError, parse_rfc4514
+from certbound.certificates.pasted import parse_pasted
+
+_SUBJECTS = (
+    "/C=SE/O=Acme/CN=api",
+    '/C=SE/O=Acme, Inc. "x"/OU=å ö+UID=z/CN=a\\/b/emailAddress=a@b.c/serialNumber=12',
+    "/CN=api/O=Acme/C=SE",
+    "/CN=api",
+    "/DC=org/DC=example/CN=a + b = c",
+)
+
+
+@pytest.mark.parametrize("subject", _SUBJECTS)
+def test_whatever_openssl_and_keytool_print_is_read_as_the_certificate_s_subject(openssl: Any, subject: str) -> None:
+    path = openssl.self_signed("-subj", subject, "-multivalue-rdn")
+    expected = parse_certificate(ssl.PEM_cert_to_DER_cert(path.read_text())).subject
+    for option in ("oneline", "oneline,utf8,-esc_msb", "rfc2253", "rfc2253,utf8,-esc_msb", "compat"):
+        if option == "compat" and "+" in subject:
+            continue  # nothing escapes a plus there: the test below
+        printed = openssl("x509", "-in", path, "-noout", "-subject", "-nameopt", option).decode()
+        assert parse_pasted(printed)[0] == expected, printed
+        bare = printed.removeprefix("subject=")
+        assert parse_pasted(bare)[0] == expected, bare
+    text = openssl("x509", "-in", path, "-noout", "-text").decode()
+    assert parse_pasted(next(line for line in text.splitlines() if "Subject:" in line))[0] == expected
+    keytool = subprocess.run(["keytool", "-printcert", "-file", path], capture_output=True, check=True)
+    owner = keytool.stdout.decode().splitlines()[0]
+    assert owner.startswith("Owner:")
+    assert parse_pasted(owner)[0] == expected, owner
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("CN=api,O=Acme,C=SE", "CN=api,O=Acme,C=SE"),
+        ("CN=api, O=Acme, C=SE", "CN=api,O=Acme,C=SE"),
+        ("/C=SE/O=Acme/CN=api", "CN=api,O=Acme,C=SE"),
+        ("/C=SE/O=Acme/CN=https://x/y", "CN=https://x/y,O=Acme,C=SE"),
+        ("/O=\\xC3\\x85/CN=a", "CN=a,O=Å"),
+        ("/O=x/CN=a+UID=b", "CN=a+UID=b,O=x"),
+        ("subject=C = SE, O = Acme, CN = api", "CN=api,O=Acme,C=SE"),
+        ("subject=C=SE, O=Acme, CN=api", "CN=api,O=Acme,C=SE"),
+        ("subject= C = SE, O = Acme, CN = api\n", "CN=api,O=Acme,C=SE"),
+        ("subject= /C=SE/CN=api", "CN=api,C=SE"),
+        ("subject=CN=api,O=Acme\\, Inc.,C=SE", "CN=api,O=Acme\\, Inc.,C=SE"),
+        ("C = SE, CN = api", "CN=api,C=SE"),
+        (
+            "EMAILADDRESS=a@b.c, CN=api, SERIALNUMBER=1, OID.1.2.3=#130161, C=SE",
+            "emailAddress=a@b.c,CN=api,serialNumber=1,1.2.3=#0c0161,C=SE",
+        ),
+        ("Owner: CN=api, C=SE", "CN=api,C=SE"),
+        ("CN = api", "CN=api"),
+    ],
+)
+def test_spellings_people_paste(text: str, name: str) -> None:
+    assert parse_pasted(text)[0].text == name
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("C=SE,O=Acme,CN=api", "looks reversed.*CN=api,O=Acme,C=SE"),
+        ("O=Acme, CN=api", "looks reversed"),
+        ("DC=org,DC=example,CN=api", "looks reversed"),
+        ("/C=SE/CN=api", "turned round to CN=api,C=SE"),
+        ("C = SE, CN = api", "turned round to CN=api,C=SE"),
+        ("/CN=a+UID=b", "joining two attributes"),
+        ("CN=api,O=Acme,C=SE", None),
+        ("CN=api", None),
+        ("CN=api,DC=example,DC=org", None),
+    ],
+)
+def test_a_person_is_warned_of_what_may_be_meant_otherwise(text: str, warning: str | None) -> None:
+    import re
+
+    _, warnings = parse_pasted(text)
+    if warning is None:
+        assert warnings == ()
+    else:
+        assert re.search(warning, " ".join(warnings))
+
+
+@pytest.mark.parametrize("text", ["/", "/api", "/WHAT=x", "/O=\\xff", "subject=", "api", "/CN=a\0", "x" * 9000])
+def test_what_is_no_name_is_refused(text: str) -> None:
+    if text == "subject=":
+        assert not parse_pasted(text)[0]
+        return
+    with pytest.raises(DistinguishedNameError):
+        parse_pasted(text)
+
+
+@given(st.text(max_size=50) | st.text('/=+,\\x CNO "', max_size=30))
+def test_arbitrary_text_is_a_name_or_refused(text: str) -> None:
+    try:
+        name, warnings = parse_pasted(text)
+    except DistinguishedNameError as error:
+        message = str(error)
+        assert message
+        return
+    assert all(warnings)
+    assert parse_rfc4514(name.text) == name
