@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certbound.certificates.certificate import (
@@ -221,6 +221,7 @@ def test_no_certificate_of_the_vectors_escapes_as_another_error() -> None:
     assert read > 40
 
 
+@settings(deadline=None)
 @given(position=st.floats(0, 1, exclude_max=True), octet=st.integers(0, 255), cut=st.integers(0, 3))
 def test_damage_anywhere_gives_a_certificate_or_a_certificate_error(
     make: Any, position: float, octet: int, cut: int
@@ -231,6 +232,7 @@ def test_damage_anywhere_gives_a_certificate_or_a_certificate_error(
         parse_certificate(bytes(encoded[: len(encoded) - cut]))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(CertificateError):

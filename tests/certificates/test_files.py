@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certbound.certificates import export, jks
@@ -188,6 +188,7 @@ def test_a_secret_key_in_a_jceks_is_explained(tmp_path: Path) -> None:
 _STORE: list[bytes] = []
 
 
+@settings(deadline=None)
 @given(position=st.floats(0, 1, exclude_max=True), octets=st.binary(min_size=1, max_size=4), cut=st.integers(0, 40))
 def test_damaged_stores_are_read_or_refused(make: Any, position: float, octets: bytes, cut: int) -> None:
     if not _STORE:
@@ -204,6 +205,7 @@ def test_damaged_stores_are_read_or_refused(make: Any, position: float, octets: 
             assert entries
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: f"-----BEGIN CERTIFICATE-----{text}".encode()))
 def test_arbitrary_files_are_refused(data: bytes) -> None:
     with pytest.raises(CertificateFileError):

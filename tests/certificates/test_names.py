@@ -29,6 +29,7 @@ _names = st.lists(st.lists(_attributes, min_size=1, max_size=3).map(tuple), max_
 )
 
 
+@settings(deadline=None)
 @given(_names)
 @example(DistinguishedName(((Attribute("2.5.4.3", ' #a\\,+"<>;= '),),)))
 @example(DistinguishedName(((Attribute("2.5.4.3", " "),), (Attribute("2.5.4.3", ""),))))
@@ -39,6 +40,7 @@ def test_text_to_name_to_text_is_stable(name: DistinguishedName) -> None:
     assert again.text == name.text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 @example("CN=a\\")
 @example('CN="a\\"')
@@ -54,6 +56,7 @@ def test_arbitrary_text_is_a_name_with_stable_text_or_refused(text: str) -> None
     assert parse_rfc4514(name.text) == name
 
 
+@settings(deadline=None)
 @given(_names, _names, _names)
 def test_equality_is_symmetric_transitive_and_agrees_with_the_hash(
     a: DistinguishedName, b: DistinguishedName, c: DistinguishedName
@@ -66,6 +69,7 @@ def test_equality_is_symmetric_transitive_and_agrees_with_the_hash(
     assert (first_difference(a, b) is None) == (a == b)
 
 
+@settings(deadline=None)
 @given(_names, st.data())
 def test_case_and_spaces_never_matter_where_the_rule_ignores_them(name: DistinguishedName, data: st.DataObject) -> None:
     def vary(attribute: Attribute) -> Attribute:
@@ -79,6 +83,7 @@ def test_case_and_spaces_never_matter_where_the_rule_ignores_them(name: Distingu
     assert hash(varied) == hash(name)
 
 
+@settings(deadline=None)
 @given(_names.filter(lambda name: all(attribute.value for rdn in name.rdns for attribute in rdn)))
 def test_names_in_certificates_read_as_their_text_does(name: DistinguishedName) -> None:
     encoded = x509.Name(
@@ -102,7 +107,7 @@ _openssl_values = st.text(min_size=1, max_size=8).filter(
 )
 
 
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(["CN", "O", "OU", "UID", "DC"]), _openssl_values), min_size=1, max_size=6))
 def test_openssl_prints_names_that_we_read_as_the_same(
     make: Any, openssl_once: Any, pairs: list[tuple[str, str]]
@@ -245,6 +250,7 @@ def test_a_value_that_is_no_string_is_kept_whole() -> None:
     assert name != parse_rfc4514("CN=#030200ab")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 @example(b"\x30\x00")
 @example(b"\x30\x02\x31\x00")

@@ -18,6 +18,8 @@ MAXIMUM_CERTIFICATES: Final = 10
 """Certificates that a peer may present, the leaf included; also those of a path, the anchor included."""
 MAXIMUM_CANDIDATES: Final = 50
 """Intermediates and anchors that OpenSSL gets to see, out of all that the issuers' names lead to."""
+_REMEMBERED_SIZE: Final = 8192
+"""Bytes up to which an issuer's certificate stays converted; strangers may present larger ones."""
 _REFERENCE: Final = "RFC 5280 section 6"
 
 
@@ -78,18 +80,15 @@ def _candidates(
     pinned = frozenset(anchors)
     usable, faults = [], []
     for certificate in _reachable(leaf, [*anchors, *_read(intermediates)]):
-        failed = [check for check in _check_issuer(certificate, certificate in pinned) if not check.passed]
-        faults += failed
+        failed = [c for c in check_path_certificate(certificate, is_anchor=certificate in pinned) if not c.passed]
+        faults += [_naming(certificate, check) for check in failed]
         if not failed:
             usable.append(certificate)
     return usable, faults
 
 
-def _check_issuer(certificate: Certificate, is_anchor: bool) -> Iterator[Check]:
-    """Run the checks of one CA certificate, each naming it in `found`."""
-    for check in check_path_certificate(certificate, is_anchor=is_anchor):
-        named = f"{certificate.subject.text[:200]}: {check.found}"
-        yield replace(check, check=f"path_{check.check}", found=named)
+def _naming(certificate: Certificate, check: Check) -> Check:
+    return replace(check, check=f"path_{check.check}", found=f"{certificate.subject.text[:200]}: {check.found}")
 
 
 def _read(encoded: Iterable[bytes]) -> Iterator[Certificate]:
@@ -142,9 +141,9 @@ def _verify(
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     store.set_time(now.astimezone(UTC))
     for anchor in anchors:
-        store.add_cert(_openssl_anchor(anchor))
+        store.add_cert(_openssl_issuer(anchor))
     try:
-        context = crypto.X509StoreContext(store, _openssl(leaf), [_openssl(certificate) for certificate in untrusted])
+        context = crypto.X509StoreContext(store, _openssl(leaf), [_openssl_issuer(issuer) for issuer in untrusted])
         chain = context.get_verified_chain()
     except crypto.X509StoreContextError as error:
         return _words(error)
@@ -170,7 +169,9 @@ def _openssl(certificate: Certificate) -> crypto.X509:
     return crypto.load_certificate(crypto.FILETYPE_ASN1, certificate.der)
 
 
-@lru_cache(maxsize=512)
-def _openssl_anchor(anchor: Certificate) -> crypto.X509:
-    """Keep anchors converted: the same few serve every decision."""
-    return _openssl(anchor)
+#: Certificates of CAs stay converted, as the same few serve every decision.
+_openssl_once: Final = lru_cache(maxsize=512)(_openssl)
+
+
+def _openssl_issuer(certificate: Certificate) -> crypto.X509:
+    return _openssl_once(certificate) if len(certificate.der) <= _REMEMBERED_SIZE else _openssl(certificate)
