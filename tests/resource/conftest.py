@@ -26,13 +26,14 @@ AUDIENCE = "https://api.example.com"
 
 @dataclass
 class Issuer:
-    """Answers by path; `url` is the issuer, `now` a time at which its tokens are good."""
+    """Answers by path; `url` is the issuer. Its tokens are issued `now`, by the clock if that is None."""
 
     url: str
     ca_file: Path
     key: ECKey
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    now: int | None = None
     gate: threading.Event = field(default_factory=threading.Event)
 
     def publish(self, *keys: ECKey) -> None:
@@ -52,7 +53,7 @@ class Issuer:
         **changed: Any,
     ) -> str:
         """Sign a good token for `leaf`, but for what is `changed` or left out."""
-        now = int(time.time())
+        now = int(time.time()) if self.now is None else self.now
         claims = {
             "iss": self.url,
             "aud": AUDIENCE,

@@ -1,7 +1,6 @@
 import base64
 import hmac
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from certbound.jose.jwks import JWKSet, parse_jwks
 from certbound.resource import BoundToken, TokenRefused, Verifier
 
 AUDIENCE = "https://api.example.com"
-NOW = int(time.time())
+NOW = 1_800_000_000
 KEYS: dict[str, Callable[[], Any]] = {
     "ES256": lambda: ECKey.generate_key("P-256"),
     "ES384": lambda: ECKey.generate_key("P-384"),
@@ -22,6 +21,11 @@ KEYS: dict[str, Callable[[], Any]] = {
     "PS256": lambda: RSAKey.generate_key(2048),
     "EdDSA": lambda: OKPKey.generate_key("Ed25519"),
 }
+
+
+@pytest.fixture(autouse=True)
+def at_a_fixed_time(issuer: Any) -> None:
+    issuer.now = NOW
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def verifier(issuer: Any) -> Verifier:
 
 def refused(verifier: Verifier, token: str, presented: PresentedChain | None, keys: JWKSet) -> TokenRefused:
     with pytest.raises(TokenRefused) as caught:
-        verifier.verify(token, presented, int(time.time()), keys)
+        verifier.verify(token, presented, NOW, keys)
     assert (caught.value.error, caught.value.status) == ("invalid_token", 401)
     return caught.value
 
@@ -55,7 +59,7 @@ def encoded(data: bytes) -> str:
 def test_a_token_is_good_with_its_certificate(
     issuer: Any, verifier: Verifier, keys: JWKSet, certificate: PresentedChain
 ) -> None:
-    token = verifier.verify(issuer.sign(certificate.leaf), certificate, int(time.time()), keys)
+    token = verifier.verify(issuer.sign(certificate.leaf), certificate, NOW, keys)
     assert isinstance(token, BoundToken)
     assert (token.client_id, token.subject, token.scope) == ("robot", "robot", frozenset({"read", "write"}))
     assert token.x5t_s256 == token.claims["cnf"]["x5t#S256"]
@@ -77,7 +81,7 @@ def test_a_token_is_good_with_its_certificate(
 def test_variations_that_are_good(
     issuer: Any, verifier: Verifier, keys: JWKSet, certificate: PresentedChain, changed: dict[str, Any]
 ) -> None:
-    assert verifier.verify(issuer.sign(certificate.leaf, **changed), certificate, int(time.time()), keys)
+    assert verifier.verify(issuer.sign(certificate.leaf, **changed), certificate, NOW, keys)
 
 
 @pytest.mark.req("9068-07", "9068-08")
@@ -168,7 +172,7 @@ def test_an_unbound_token_passes_only_where_that_is_allowed(
 ) -> None:
     relaxed = Verifier(issuer.url, AUDIENCE, require_binding=False)
     unbound = issuer.sign(certificate.leaf, without=("cnf",))
-    assert relaxed.verify(unbound, None, int(time.time()), keys).x5t_s256 is None
+    assert relaxed.verify(unbound, None, NOW, keys).x5t_s256 is None
     for cnf in (None, {}, {"jkt": "x"}):
         refused(relaxed, issuer.sign(certificate.leaf, cnf=cnf), certificate, keys)
     refused(relaxed, issuer.sign(certificate.leaf), other_certificate, keys)
@@ -247,7 +251,7 @@ def test_every_listed_algorithm_is_verified(issuer: Any, certificate: PresentedC
     header = {"alg": algorithm, "typ": "at+jwt", "kid": "k"}
     payload = base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))
     token = jws.serialize_compact(header, payload, key, algorithms=[algorithm])
-    assert Verifier(issuer.url, AUDIENCE).verify(token, certificate, int(time.time()), keys)
+    assert Verifier(issuer.url, AUDIENCE).verify(token, certificate, NOW, keys)
 
 
 def test_a_key_of_another_curve_or_for_another_algorithm_is_not_used(
