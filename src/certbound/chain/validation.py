@@ -54,8 +54,10 @@ def validate_chain(
         found=str(len(presented) + 1),
         reference="RFC 8705 section 7.5",
     )
-    if not length.passed or not check_key(leaf).passed:
-        return ChainDecision((length, _chain(anchors, "not looked at: too long a chain, or too weak a key")))
+    if not length.passed:
+        return ChainDecision((length, _chain(anchors, "not looked at, as too many certificates were presented")))
+    if not check_key(leaf).passed:
+        return ChainDecision((length, _chain(anchors, "not looked at, as the certificate's own key is refused")))
     key = memory.key(leaf, presented, anchors, stored)
     path = memory.recall(key, now)
     if path is None:
