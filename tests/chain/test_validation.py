@@ -17,6 +17,8 @@ from certbound.certificates.policy import check_pki_leaf
 from certbound.chain import memory
 from certbound.chain.validation import MAXIMUM_CERTIFICATES, ChainDecision, validate_chain
 
+from .conftest import Holder
+
 
 def _found(decision: ChainDecision) -> str:
     return next(check.found for check in decision.checks if check.check == "chain")
@@ -356,6 +358,26 @@ def test_hostile_chains_cost_bounded_time(authorities: Any, now: datetime) -> No
         assert validate_chain(leaf.certificate, with_cycle, [one.certificate], stored=stored, now=now).path
     validate_chain(many_names.certificate, [constrained.der], [root.certificate], now=now)
     assert time.process_time() - started < 2
+
+
+class _PublicOnly:
+    """A key of a size that takes minutes to make; nothing here needs its private half."""
+
+    def public_key(self) -> rsa.RSAPublicKey:
+        return rsa.RSAPublicNumbers(65537, (1 << 16384) - 1).public_key()
+
+
+def test_a_key_of_16384_bits_is_refused_before_anything_is_computed_with_it(authorities: Any, now: datetime) -> None:
+    root = authorities.ca("Root")
+    leaf = authorities.issue("api", root, key=_PublicOnly())
+    huge = authorities.ca("Huge", root, key=_PublicOnly())
+    below = authorities.issue("api", Holder(huge.certificate, root.key))
+    started = time.process_time()
+    assert _failed(validate_chain(leaf.certificate, [], [root.certificate], now=now)) == {"chain"}
+    assert "key_strength" in {check.check for check in check_pki_leaf(leaf.certificate, now) if not check.passed}
+    decision = validate_chain(below.certificate, [huge.der], [root.certificate], now=now)
+    assert _failed(decision) == {"path_key_strength", "chain"}
+    assert time.process_time() - started < 1
 
 
 def test_accepted_paths_are_remembered_within_bounds_and_refusals_never(
