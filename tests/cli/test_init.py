@@ -75,7 +75,7 @@ def test_an_init_that_fails_takes_away_what_it_wrote(
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "certbound.db")
 
-    monkeypatch.setattr("certbound.cli.init.upgrade", fail)
+    monkeypatch.setattr("certbound.app.installation.upgrade", fail)
     assert "No space left" in certbound.refused("init", tmp_path / "full")
     assert list((tmp_path / "full").iterdir()) == []
 

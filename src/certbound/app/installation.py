@@ -1,49 +1,84 @@
-"""A new installation: a folder with settings, a certificate, keys, a database and its first administrator.
+"""A new installation: a folder with settings, a development certificate, keys, a database and an administrator.
 
-Everything is made aside first and moved in at the end, the settings last: a folder with settings is complete.
+The settings are written last, so that a folder that has them is whole. Nothing is ever overwritten.
 """
 
 import os
 import secrets
-import tempfile
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from certbound.authority import keys, people
-from certbound.certificates.issue import LeafRequest, self_signed, subject_of
-from certbound.config.loading import DEFAULT_FILE, load_settings
+from certbound.certificates.issue import IssuedCertificate, LeafRequest, self_signed
+from certbound.config.loading import DEFAULT_FILE
+from certbound.jose.keys import ALGORITHMS
 from certbound.jose.sealing import generate_master_key
 from certbound.store.engine import Connection, Store
 from certbound.store.upgrading import upgrade
 
-ADMIN = "admin"
+ADMINISTRATOR = "admin"
 CERTIFICATE_DAYS = 825
-_CONTENTS = ("data", "master.key", "server.key", "server.crt", DEFAULT_FILE)
-_PRIVATE, _PUBLIC = 0o600, 0o644
-_LOCAL_NAMES, _LOCAL_ADDRESSES = ("localhost",), ("127.0.0.1", "::1")
+_DATABASE = "certbound.db"
+_FILES = (DEFAULT_FILE, _DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", "master.key", "server.crt", "server.key")
+_SETTINGS = """\
+# The settings of one certbound server. Paths are relative to this file. CERTBOUND__SECTION__KEY in the environment
+# overrides a setting. What else can be set: docs/settings.md.
+
+# The server's name: tokens carry it as `iss`, and its URLs begin with it.
+issuer = "{issuer}"
+
+[store]
+url = "sqlite:///certbound.db"       # or postgresql://user@host/database
+master_key_file = "master.key"       # seals the signing keys: keep a copy of it apart from the database's
+
+[[listener]]
+name = "main"
+bind = "{bind}"
+client_certificate = "want"          # none | want | require; who a certificate means is decided per client
+tls_certificate = "server.crt"       # for development: put a certificate of your own here
+tls_key = "server.key"
+
+[oauth]
+password_grant = {password_grant}               # for old clients only: RFC 9700 section 2.4 says it must not be used
+# default_audience = "https://api.example.com"
+
+# [lifetimes]
+# access_token = 300                 # seconds
+"""
 
 
 class InstallationError(RuntimeError):
-    """The installation cannot be made there; nothing was changed. One line says why and what to do."""
+    """The installation cannot be made there; one line says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What was made. The password is in here once and kept nowhere else; paths are absolute."""
+    """What was made. The administrator's password is in here and kept nowhere else."""
 
-    config: str
+    folder: Path
     issuer: str
-    admin_user: str
     admin_password: str = field(repr=False)
-    server_certificate: str = ""
-    server_key: str = ""
+    admin_user: str = ADMINISTRATOR
 
-    def as_json(self) -> dict[str, str]:
-        """Give the members that `certbound init --json` prints."""
-        return asdict(self)
+    @property
+    def config(self) -> Path:
+        """Give the settings file."""
+        return self.folder / DEFAULT_FILE
+
+    @property
+    def server_certificate(self) -> Path:
+        """Give the server's certificate, which clients can use as their CA file."""
+        return self.folder / "server.crt"
+
+    @property
+    def server_key(self) -> Path:
+        """Give the private key of the server's certificate."""
+        return self.folder / "server.key"
 
 
 def install(
@@ -51,96 +86,84 @@ def install(
 ) -> Installation:
     """Make an installation in `folder`, which may hold other files but none of these. Raises InstallationError."""
     folder = folder.resolve()
-    taken = [name for name in _CONTENTS if (folder / name).exists()]
-    if taken:
-        raise InstallationError(f"{folder} holds {taken[-1]} already: nothing was changed; choose another folder")
-    password = secrets.token_urlsafe(12)
+    made = Installation(folder, issuer, secrets.token_urlsafe(18))
+    _refuse_used(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as aside:
-            making = Path(aside)
-            _fill(
-                making, issuer=issuer, bind=bind, password=password, actor=actor, now=now, password_grant=password_grant
-            )
-            for name in _CONTENTS:
-                (making / name).rename(folder / name)
+        with _taking_the_folder(folder) as master_key:
+            server = _server_certificate(issuer, bind.rpartition(":")[0].strip("[]"), now)
+            _write_new(made.server_key, server.key_pem, mode=0o600)
+            _write_new(made.server_certificate, server.certificate_pem, mode=0o644)
+            _fill_database(folder / _DATABASE, master_key, made, actor=actor, at=int(now.timestamp()))
+            text = _SETTINGS.format(issuer=issuer, bind=bind, password_grant=str(password_grant).lower())
+            _write_new(made.config, text.encode(), mode=0o644)
     except OSError as error:
-        raise InstallationError(f"{folder} cannot be made: {error.strerror}") from None
-    return Installation(
-        config=str(folder / DEFAULT_FILE),
-        issuer=issuer,
-        admin_user=ADMIN,
-        admin_password=password,
-        server_certificate=str(folder / "server.crt"),
-        server_key=str(folder / "server.key"),
-    )
+        raise InstallationError(f"{error.filename or folder}: {error.strerror}") from None
+    return made
 
 
-def _fill(
-    folder: Path, *, issuer: str, bind: str, password: str, actor: str, now: datetime, password_grant: bool
-) -> None:
+def _refuse_used(folder: Path) -> None:
+    if os.path.lexists(folder / DEFAULT_FILE):
+        raise InstallationError(f"nothing is overwritten, and there is already: {folder / DEFAULT_FILE}")
+    left = [name for name in _FILES if os.path.lexists(folder / name)]
+    if left:
+        raise InstallationError(
+            f"{folder}: nothing is overwritten, and there is already {', '.join(left)}: "
+            "if an init was interrupted here, remove that and repeat"
+        )
+
+
+@contextmanager
+def _taking_the_folder(folder: Path) -> Iterator[bytes]:
+    """Write the master key, which of two at the same time only one can; take all away where making the rest fails."""
     master_key = generate_master_key()
-    server = self_signed(_server_request(issuer), now=now)
-    _write(folder / "server.crt", server.certificate_pem, _PUBLIC)
-    _write(folder / "server.key", server.key_pem, _PRIVATE)
-    _write(folder / "master.key", master_key, _PRIVATE)
-    (folder / "data").mkdir(mode=0o700)
-    text = _SETTINGS.format(issuer=issuer, bind=bind, password_grant=str(password_grant).lower())
-    _write(folder / DEFAULT_FILE, text.encode(), _PUBLIC)
-    settings = load_settings(folder / DEFAULT_FILE, environ={})
-    upgrade(settings.store.url)
-    at = int(now.timestamp())
-
-    def first_records(connection: Connection) -> None:
-        keys.rotate(connection, master_key, algorithm="ES256", actor=actor, now=at)
-        people.add(connection, username=ADMIN, password=password, operator=True, actor=actor, now=at)
-
-    with Store(settings.store.url) as store:
-        store.write(first_records)
-
-
-def _server_request(issuer: str) -> LeafRequest:
-    """Ask for a certificate for the issuer's host and for this machine's own names."""
-    host = urlsplit(issuer).hostname or "localhost"
-    names, addresses = list(_LOCAL_NAMES), list(_LOCAL_ADDRESSES)
+    _write_new(folder / "master.key", master_key, mode=0o600)
     try:
-        addresses.append(str(ip_address(host)))
-    except ValueError:
-        names.append(host)
-    return LeafRequest(
-        subject=subject_of(host),
-        san_dns=tuple(dict.fromkeys(names)),
-        san_ip=tuple(dict.fromkeys(addresses)),
+        yield master_key
+    except BaseException:
+        for name in _FILES:
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+        raise
+
+
+def _fill_database(database: Path, master_key: bytes, made: Installation, *, actor: str, at: int) -> None:
+    url = f"sqlite:///{database}"
+    upgrade(url)
+
+    def first(connection: Connection) -> None:
+        keys.rotate(connection, master_key, algorithm=ALGORITHMS[0], actor=actor, now=at)
+        people.add(
+            connection, username=made.admin_user, password=made.admin_password, operator=True, actor=actor, now=at
+        )
+
+    with Store(url) as store:
+        store.write(first)
+
+
+def _server_certificate(issuer: str, bound: str, now: datetime) -> IssuedCertificate:
+    """Make a certificate for the local machine and the issuer's host, which is its own CA file for clients."""
+    names = dict.fromkeys(["localhost", "127.0.0.1", "::1", urlsplit(issuer).hostname or "", bound])
+    addresses = [name for name in names if _is_address(name)]
+    request = LeafRequest(
+        subject="CN=certbound development server",
+        san_dns=[name for name in names if name and name not in addresses],
+        san_ip=[name for name in addresses if not ip_address(name).is_unspecified],
         purposes=("server",),
         days=CERTIFICATE_DAYS,
     )
+    return self_signed(request, now=now)
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+def _is_address(name: str) -> bool:
+    try:
+        return ip_address(name) is not None
+    except ValueError:
+        return False
+
+
+def _write_new(path: Path, content: bytes, *, mode: int) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-_SETTINGS = """\
-# certbound's settings; docs/settings.md explains each. Paths are relative to this file.
-# Any of them can come from the environment: CERTBOUND__OAUTH__PASSWORD_GRANT=true
-
-issuer = "{issuer}"
-
-[store]
-url = "sqlite:///data/certbound.db"     # or postgresql://...
-master_key_file = "master.key"          # keep a copy elsewhere: without it no signing key can be opened
-
-[[listener]]
-name = "main"
-bind = "{bind}"
-client_certificate = "want"             # any certificate passes the handshake; who it is is decided per client
-tls_certificate = "server.crt"          # for development: replace it, and it is served without a restart
-tls_key = "server.key"
-serves = ["oauth"]
-
-[oauth]
-password_grant = {password_grant}                  # RFC 9700 section 2.4 says it must not be used
-"""

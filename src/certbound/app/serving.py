@@ -13,7 +13,7 @@ from certbound.authority.keys import MasterKeyError, load_ring
 from certbound.config.loading import CONFIG_VARIABLE, load_settings
 from certbound.config.settings import Settings
 from certbound.store.engine import Store
-from certbound.store.upgrading import SchemaState, check
+from certbound.store.upgrading import SchemaState, advice, check
 from certbound.tls.address import bind
 from certbound.tls.door import Door
 from certbound.tls.serving import serve as serve_door
@@ -21,11 +21,6 @@ from certbound.tls.serving import serve as serve_door
 log = logging.getLogger(__name__)
 
 _FACTORY = "certbound.app.serving:make_door"
-_ADVICE = {
-    SchemaState.MISSING: "the database has no tables yet: run `certbound db upgrade`",
-    SchemaState.OLDER: "the database is older than this program: run `certbound db upgrade`",
-    SchemaState.NEWER: "the database is newer than this program: install the version that upgraded it",
-}
 
 
 def serve(path: Path, *, workers: int, announce: Callable[[str, str], None]) -> None:
@@ -53,7 +48,7 @@ def check_before_start(settings: Settings) -> None:
     master_key = read_master_key(settings.store.master_key_file)
     state = check(settings.store.url)
     if state is not SchemaState.CURRENT:
-        raise StartError(_ADVICE[state])
+        raise StartError(advice(state))
     try:
         with Store(settings.store.url) as store:
             ring = store.read(lambda connection: load_ring(connection, master_key))

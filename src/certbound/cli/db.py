@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from certbound.cli.deployment import NotReadyError, advice
+from certbound.cli.deployment import NotReadyError
 from certbound.cli.output import json_option, print_json
 from certbound.config.loading import load_settings
-from certbound.store.upgrading import HEAD, SchemaState, check, upgrade
+from certbound.store.upgrading import HEAD, SchemaState, advice, check, upgrade
 
 
 @click.group("db")
@@ -38,6 +38,6 @@ def _print(config: Path, state: SchemaState, as_json: bool, *, changed: bool) ->
     if as_json:
         print_json({"schema": state, "known": HEAD, "changed": changed})
     elif state is SchemaState.CURRENT:
-        click.echo("the database was brought up to date" if changed else advice(state, config))
+        click.echo("the database was brought up to date" if changed else advice(state))
     if state is not SchemaState.CURRENT:
-        raise NotReadyError(advice(state, config))
+        raise NotReadyError(advice(state, f"certbound -c {config} db upgrade"))

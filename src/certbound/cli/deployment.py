@@ -11,7 +11,7 @@ from pathlib import Path
 from certbound.config.loading import load_settings
 from certbound.config.settings import Settings
 from certbound.store.engine import Store
-from certbound.store.upgrading import SchemaState, check
+from certbound.store.upgrading import SchemaState, advice, check
 
 
 class NotReadyError(RuntimeError):
@@ -32,20 +32,9 @@ def opened(config: Path) -> Iterator[Deployment]:
     settings = load_settings(config)
     state = check(settings.store.url)
     if state is not SchemaState.CURRENT:
-        raise NotReadyError(advice(state, config))
+        raise NotReadyError(advice(state, f"certbound -c {config} db upgrade"))
     with Store(settings.store.url) as store:
         yield Deployment(settings, store)
-
-
-def advice(state: SchemaState, config: Path) -> str:
-    """Say what a schema that is not current needs."""
-    command = f"run `certbound -c {config} db upgrade`"
-    return {
-        SchemaState.CURRENT: "the database is up to date",
-        SchemaState.MISSING: f"the database has no tables yet: {command}",
-        SchemaState.OLDER: f"the database is older than this program: {command}",
-        SchemaState.NEWER: "the database is newer than this program: install the version that upgraded it",
-    }[state]
 
 
 def actor() -> str:

@@ -1,5 +1,6 @@
 """Everything an operator can set, with its default (`docs/settings.md` is generated from here)."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,10 +12,13 @@ from certbound.oauth.audience import is_resource_indicator
 from certbound.oauth.registration import AuthenticationMethod
 from certbound.tls.listener import ClientCertificate
 
+# What no base URL has: a query, a fragment, credentials, spaces, quotes and control characters.
+_NOT_IN_A_BASE_URL = re.compile(r"""[?#@\x00-\x20\x7f-\uffff"'<>\\^`{|}]""")
+
 
 def _https_url(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.netloc or parts.query or parts.fragment or "#" in url or "?" in url:
+    if parts.scheme != "https" or not parts.netloc or _NOT_IN_A_BASE_URL.search(url):
         raise ValueError("write an https URL without query and fragment, for instance https://as.example.com")
     return url
 

@@ -39,6 +39,16 @@ def check(url: str) -> SchemaState:
         return store.read(_state)
 
 
+def advice(state: SchemaState, command: str = "certbound db upgrade") -> str:
+    """Say what a schema in this state needs; `command` is what upgrades it."""
+    return {
+        SchemaState.CURRENT: "the database is up to date",
+        SchemaState.MISSING: f"the database has no tables yet: run `{command}`",
+        SchemaState.OLDER: f"the database is older than this program: run `{command}`",
+        SchemaState.NEWER: "the database is newer than this program: install the version that upgraded it",
+    }[state]
+
+
 def upgrade(url: str) -> None:
     """Bring the schema up to `HEAD` in one transaction, creating a SQLite file if there is none.
 
