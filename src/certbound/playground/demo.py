@@ -47,10 +47,14 @@ def run(directory: Path | None, once: bool) -> int:
     """
     screen = Screen()
     with _ended_by_sigterm(), _folder(directory) as folder, contextlib.ExitStack() as stack:
-        places = take_places(stack)
-        scene = _prepare(screen, folder, places)
-        with _logging_to(folder / LOG_FILE), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_perform(screen, scene, places, once=once))
+        try:
+            places = take_places(stack)
+            scene = _prepare(screen, folder, places)
+            with _logging_to(folder / LOG_FILE), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(_perform(screen, scene, places, once=once))
+        except KeyboardInterrupt:
+            screen.say("Interrupted.")
+            return 1
 
 
 def _prepare(screen: Screen, folder: Path, places: Places) -> Scene:
@@ -145,7 +149,7 @@ def _conclude(screen: Screen, told: tuple[Step, ...], failed: list[Step]) -> Non
 
 async def _stay(screen: Screen, scene: Scene, told: tuple[Step, ...], ended: asyncio.Event) -> None:
     """Stay up until a signal, and keep the token in the lines to try a fresh one."""
-    screen.heading("It stays up until Ctrl-C: try it yourself")
+    screen.heading("It stays up: try it yourself")
     screen.say(f"authorization server  {scene.issuer}/.well-known/oauth-authorization-server")
     screen.say(f"sample API            {scene.audience}")
     screen.say(f"files                 {scene.cast.folder}")
@@ -155,6 +159,7 @@ async def _stay(screen: Screen, scene: Scene, told: tuple[Step, ...], ended: asy
     for step in told:
         screen.say(f"({step.letter}) {step.title}: {step.expected.status}")
         screen.command(step.request.curl)
+    screen.say("Ctrl-C ends it.")
     while not ended.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), RENEW_SECONDS)

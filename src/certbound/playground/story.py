@@ -170,7 +170,7 @@ def _refusals(scene: Scene) -> tuple[Step, ...]:
         (
             "i",
             "The right subject, from the wrong CA",
-            "Any CA can write any name. Only one that this client relies on may vouch for it (RFC 8705 section 7.3).",
+            "Any CA can write any name. Only one that this client relies on may vouch for it (RFC 8705 section 7.4).",
             cast.wrong_ca,
             ("chain",),
         ),
