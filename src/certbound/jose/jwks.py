@@ -12,7 +12,17 @@ MAX_KEYS = 100
 
 PublicKey = ECKey | OKPKey | RSAKey
 _KINDS: dict[str, type[PublicKey]] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
-_KEY_TYPE_OF = {"ES256": "EC", "ES384": "EC", "RS256": "RSA", "PS256": "RSA", "EdDSA": "OKP", "Ed25519": "OKP"}
+#: What a key must be for an algorithm: `kty` and `crv` (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
+_FITTING = {
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+    "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
+}
+#: What joserfc raises for members that are no key.
+_UNUSABLE = (JoseError, ValueError, TypeError, KeyError)
 
 
 class JWKSError(ValueError):
@@ -26,6 +36,7 @@ class VerificationKey:
     kid: str | None
     algorithm: str | None
     key_type: str
+    curve: str | None
     key: PublicKey
 
 
@@ -41,7 +52,7 @@ class JWKSet:
             key
             for key in self.keys
             if (kid is None or key.kid == kid)
-            and key.key_type == _KEY_TYPE_OF.get(algorithm)
+            and (key.key_type, key.curve) == _FITTING.get(algorithm)
             and key.algorithm in {None, algorithm}
         ]
 
@@ -75,13 +86,14 @@ def _verification_key(member: object) -> VerificationKey | None:
     try:
         key = kind.import_key(public)
         key.public_key  # noqa: B018  builds the key, so that a point off the curve shows here (RFC 8725 section 3.4)
-    except (JoseError, ValueError, TypeError):
+    except _UNUSABLE:
         return None
     kid, algorithm = member.get("kid"), member.get("alg")
     return VerificationKey(
         kid=kid if isinstance(kid, str) else None,
         algorithm=algorithm if isinstance(algorithm, str) else None,
         key_type=str(member["kty"]),
+        curve=public.get("crv"),
         key=key,
     )
 
@@ -95,6 +107,6 @@ def same_public_key(jwk: Mapping[str, Any], spki_der: bytes) -> bool:
     try:
         public = kind.import_key(spki_der).as_dict(private=False)
         own = kind.import_key({name: jwk[name] for name in ("kty", *names) if name in jwk}).as_dict(private=False)
-    except (JoseError, ValueError, TypeError):
+    except _UNUSABLE:
         return False
     return all(public.get(name) == own.get(name) for name in names)

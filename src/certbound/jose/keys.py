@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 PrivateKey = ECKey | OKPKey | RSAKey
@@ -52,16 +53,27 @@ def generate_signing_key(algorithm: str = "ES256") -> SigningKey:
 
 def load_signing_key(algorithm: str, private_der: bytes) -> SigningKey:
     """Read back what `SigningKey.private_der` gave; ValueError if the key does not fit the algorithm."""
-    kinds: dict[str, type[PrivateKey]] = {
-        "ES256": ECKey,
-        "ES384": ECKey,
-        "RS256": RSAKey,
-        "PS256": RSAKey,
-        "EdDSA": OKPKey,
-    }
-    if algorithm not in kinds:
+    if algorithm not in _KINDS:
         raise ValueError(f"unknown signature algorithm {algorithm!r}: use one of {', '.join(ALGORITHMS)}")
-    return _signing_key(algorithm, kinds[algorithm].import_key(private_der))
+    kind, curve = _KINDS[algorithm]
+    try:
+        key = kind.import_key(private_der)
+        fits = curve is None or key.as_dict(private=False).get("crv") == curve
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"the key is not one for {algorithm}") from error
+    if not fits:
+        raise ValueError(f"the key is not one for {algorithm}")
+    return _signing_key(algorithm, key)
+
+
+#: The kind of key each algorithm takes, and on which curve (RFC 7518 section 3.4: one curve for each).
+_KINDS: dict[str, tuple[type[PrivateKey], str | None]] = {
+    "ES256": (ECKey, "P-256"),
+    "ES384": (ECKey, "P-384"),
+    "RS256": (RSAKey, None),
+    "PS256": (RSAKey, None),
+    "EdDSA": (OKPKey, "Ed25519"),
+}
 
 
 def _signing_key(algorithm: str, key: PrivateKey) -> SigningKey:
