@@ -55,10 +55,12 @@ def run_demo(*arguments: str, temporary: Path, environ: Mapping[str, str] = os.e
 
 
 @contextlib.contextmanager
-def started(*arguments: str, temporary: Path) -> Iterator["subprocess.Popen[str]"]:
+def started(
+    *arguments: str, temporary: Path, program: tuple[str, ...] = (str(CERTBOUND), "demo")
+) -> Iterator["subprocess.Popen[str]"]:
     """Start the demo and, whatever happens, see it gone in the end."""
     process = subprocess.Popen(
-        [str(CERTBOUND), "demo", *arguments],
+        [*program, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

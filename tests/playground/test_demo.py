@@ -4,6 +4,8 @@ import re
 import signal
 import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,21 @@ def test_a_signal_in_the_middle_ends_it_cleanly(tmp_path: Path, moment: str, num
     assert out.endswith("Interrupted.\n")
     assert err == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_token_to_try_is_renewed_while_it_stays_up(tmp_path: Path) -> None:
+    hurried = "import sys, pathlib; from certbound.playground import demo; demo.RENEW_SECONDS = 0.1; "
+    told = "sys.exit(demo.run(pathlib.Path(sys.argv[1]), once=False))"
+    folder = tmp_path / "demo"
+    with started(str(folder), temporary=tmp_path, program=(sys.executable, "-c", hurried + told)) as process:
+        read_until(process, "Ctrl-C ends it.")
+        seen: set[str] = set()
+        deadline = time.monotonic() + SECONDS
+        while len(seen) < 3 and time.monotonic() < deadline:
+            seen.add((folder / "orders/authorization.header").read_text())
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out, err) == (0, "Ended.\n", "")
+    assert len(seen) == 3
+    assert all(re.fullmatch(r"Authorization: Bearer [\w.-]+\n", header) for header in seen)
