@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -104,12 +105,24 @@ class Up:
         return {letter: (int(status), line) for letter, status, line in found}
 
 
+@contextlib.contextmanager
+def default_ports_taken() -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for port in (9443, 9444):
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):  # somebody else has it, which is as good
+                holder.bind(("127.0.0.1", port))
+                holder.listen()
+        yield
+
+
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A demo in a folder with a space in its name, ended by Ctrl-C."""
+    """A demo in a folder with a space in its name, on free ports, ended by Ctrl-C."""
     temporary = tmp_path_factory.mktemp("up")
     folder = temporary / "a folder"
-    with started("--dir", str(folder), temporary=temporary) as process:
+    with default_ports_taken(), started("--dir", str(folder), temporary=temporary) as process:
         yield Up(folder, read_until(process, "Ctrl-C ends it."))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=SECONDS)

@@ -2,7 +2,6 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -71,27 +70,6 @@ def test_a_folder_that_holds_something_is_refused_in_one_line(
     assert err.count("\n") == 1
     assert "give a new or an empty folder" in err
     assert [file.name for file in (tmp_path / "mine").iterdir()] == ["file"]
-
-
-def test_taken_ports_are_left_alone_and_free_ones_used(tmp_path: Path) -> None:
-    taken = []
-    for port in (9443, 9444):
-        holder = socket.socket()
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            holder.bind(("127.0.0.1", port))
-            holder.listen()
-        except OSError:
-            holder.close()  # somebody else has it, which is as good
-        else:
-            taken.append(holder)
-    try:
-        ended = run_demo("--once", temporary=tmp_path)
-    finally:
-        for holder in taken:
-            holder.close()
-    check_told_whole(ended)
-    assert not re.search(r"localhost:944[34]\b", ended.out)
 
 
 def test_certificates_from_the_wrong_ca_fail_the_steps_that_need_the_right_one(tmp_path: Path) -> None:

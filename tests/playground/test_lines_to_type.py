@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -37,6 +38,11 @@ def test_every_curl_line_gives_the_status_it_promises(up: Up, letter: str) -> No
     status, line = up.to_try[letter]
     came = run([*shlex.split(line), "-s", "-o", "/dev/null", "-w", "%{http_code}"])
     assert came == str(status)
+
+
+def test_taken_ports_are_left_alone_and_free_ones_used(up: Up) -> None:
+    assert not re.search(r"localhost:944[34]\b", up.out)
+    assert "✓ 9 of 9 steps gave what they should" in up.out
 
 
 def test_the_story_and_the_list_at_the_end_show_the_same_lines(up: Up) -> None:
