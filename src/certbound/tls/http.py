@@ -232,7 +232,7 @@ def framing_problem(version: str, headers: Iterable[tuple[bytes, bytes]], *, upg
         elif name == b"content-length":
             has_length = value.strip() != b"0"
     if version not in {"1.0", "1.1"}:
-        return "Only HTTP/1.1 and HTTP/1.0 are spoken here."
+        return "Only versions 1.0 and 1.1 of HTTP are spoken here."
     if hosts > 1 or (hosts == 0 and version == "1.1"):
         return "Exactly one Host header is needed."
     if codings and (codings != [b"chunked"] or version == "1.0"):
