@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -111,12 +111,11 @@ class Databases:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._numbers = count()
 
-    def create(self, template: str = "template0") -> str:
-        """Create a database and give its url; `template` is the name of a database that nobody has open."""
-        name = f"certbound_test_{os.getpid()}_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    def create(self) -> str:
+        """Create an empty database and give its url."""
+        name = f"certbound_test_{secrets.token_hex(8)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return urlsplit(self.url)._replace(path=f"/{name}").geturl()
 
     def drop(self, url: str) -> None:

@@ -23,7 +23,9 @@ def test_a_published_set_is_read_back() -> None:
     assert not read.has("another")
 
 
-@pytest.mark.parametrize("document", [None, [], "keys", {}, {"keys": None}, {"keys": {}}, {"keys": [1]}, {"keys": ["x"]}])
+@pytest.mark.parametrize(
+    "document", [None, [], "keys", {}, {"keys": None}, {"keys": {}}, {"keys": [1]}, {"keys": ["x"]}]
+)
 def test_what_is_no_set_is_refused(document: object) -> None:
     with pytest.raises(JWKSError):
         parse_jwks(document)
@@ -89,8 +91,14 @@ def test_a_kid_or_alg_of_another_type_is_as_if_it_were_not_there() -> None:
     assert read.algorithm is None
 
 
-values = st.none() | st.integers() | st.text(max_size=50) | st.lists(st.text(max_size=3), max_size=2) | st.sampled_from(
-    ["EC", "RSA", "OKP", "oct", "P-256", "Ed25519", "X25519", "Ed448", "sig", "AQAB", P256["x"], P256["y"]]
+values = (
+    st.none()
+    | st.integers()
+    | st.text(max_size=50)
+    | st.lists(st.text(max_size=3), max_size=2)
+    | st.sampled_from(
+        ["EC", "RSA", "OKP", "oct", "P-256", "Ed25519", "X25519", "Ed448", "sig", "AQAB", P256["x"], P256["y"]]
+    )
 )
 names = st.sampled_from(["kty", "crv", "x", "y", "n", "e", "d", "use", "kid", "alg", "key_ops", "k", "x5c"])
 jwks = st.dictionaries(names, values, max_size=8)

@@ -98,9 +98,7 @@ def _secrets() -> dict[str, bytes]:
     return {
         "pem": public.public_bytes(serialization.Encoding.PEM, spki),
         "der": public.public_bytes(serialization.Encoding.DER, spki),
-        "point": public.public_bytes(
-            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-        ),
+        "point": public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint),
         "jwk": json.dumps(ES256.public_jwk).encode(),
         "jwk without spaces": json.dumps(ES256.public_jwk, separators=(",", ":")).encode(),
         "empty": b"",

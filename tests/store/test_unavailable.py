@@ -93,11 +93,11 @@ def test_a_read_only_sqlite_database_is_unavailable_for_writing(sqlite_url: str)
 
 
 def test_a_read_only_postgresql_database_is_unavailable_for_writing(
-    migrated_postgres_url: str, postgres_databases: Databases
+    altered_postgres_url: str, postgres_databases: Databases
 ) -> None:
-    name = name_of(migrated_postgres_url)
+    name = name_of(altered_postgres_url)
     postgres_databases.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    with Store(migrated_postgres_url) as store:
+    with Store(altered_postgres_url) as store:
         with unavailable():
             store.write(revision.bump)
         assert store.read(revision.read) == 0

@@ -205,14 +205,14 @@ def test_a_connection_cut_in_mid_transaction_costs_one_repetition(migrated_postg
         assert names(store) == ["ada"]
 
 
-def test_a_connection_cut_during_the_commit_is_not_repeated(migrated_postgres_url: str) -> None:
+def test_a_connection_cut_during_the_commit_is_not_repeated(altered_postgres_url: str) -> None:
     attempts = []
 
     def unit(connection: Connection) -> None:
         attempts.append(1)
         people.add(connection, person())
 
-    with Store(migrated_postgres_url) as store:
+    with Store(altered_postgres_url) as store:
         store.write(lambda connection: connection.execute(text(_CUT_AT_COMMIT)))
         with pytest.raises(StoreUnavailable, match="outcome is unknown"):
             store.write(unit)

@@ -57,17 +57,16 @@ def test_upgrading_again_changes_nothing(url: str) -> None:
 
 
 @pytest.mark.parametrize(("version", "state"), [("0000", SchemaState.OLDER), ("9999", SchemaState.NEWER)])
-def test_another_programs_schema_is_told_apart(url: str, version: str, state: SchemaState) -> None:
-    with Store(url) as store:
+def test_another_programs_schema_is_told_apart_and_a_newer_one_left_alone(
+    fresh_url: str, version: str, state: SchemaState
+) -> None:
+    upgrade(fresh_url)
+    with Store(fresh_url) as store:
         store.write(partial(set_version, version=version))
-    assert check(url) is state
-
-
-def test_a_newer_schema_is_left_alone(url: str) -> None:
-    with Store(url) as store:
-        store.write(partial(set_version, version="9999"))
-    upgrade(url)
-    assert check(url) is SchemaState.NEWER
+    assert check(fresh_url) is state
+    if state is SchemaState.NEWER:
+        upgrade(fresh_url)
+        assert check(fresh_url) is state
 
 
 def test_the_head_named_is_the_newest_migration_and_migrations_are_numbered() -> None:
@@ -123,13 +122,28 @@ def test_a_file_that_cannot_be_created_says_why(tmp_path: Path) -> None:
 
 
 def test_upgrades_at_the_same_time_do_not_disturb_each_other(fresh_url: str) -> None:
-    program = "import sys; from certbound.store.upgrading import upgrade; upgrade(sys.argv[1])"
+    program = (
+        "import sys, alembic.command; from certbound.store.upgrading import upgrade\n"
+        "print('ready', flush=True); sys.stdin.readline(); upgrade(sys.argv[1])"
+    )
     running = [
-        subprocess.Popen([sys.executable, "-c", program, fresh_url], stderr=subprocess.PIPE, text=True)
-        for _ in range(3)
+        subprocess.Popen(
+            [sys.executable, "-c", program, fresh_url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
     ]
-    errors = [process.communicate(timeout=60)[1] for process in running]
-    assert errors == ["", "", ""]
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60) for process in running] == [("", ""), ("", "")]
     assert check(fresh_url) is SchemaState.CURRENT
 
 
