@@ -29,9 +29,10 @@ def test_a_printed_key_shows_nothing_private() -> None:
 
 @pytest.mark.parametrize("name", ["none", "HS256", "es256", "ES512", ""])
 def test_an_unknown_algorithm_is_refused_with_those_there_are(name: str) -> None:
-    for make in (lambda: generate_signing_key(name), lambda: load_signing_key(name, b"")):
-        with pytest.raises(ValueError, match="use one of ES256, ES384, RS256, PS256, EdDSA"):
-            make()
+    with pytest.raises(ValueError, match="use one of ES256, ES384, RS256, PS256, EdDSA"):
+        generate_signing_key(name)
+    with pytest.raises(ValueError, match="use one of ES256, ES384, RS256, PS256, EdDSA"):
+        load_signing_key(name, b"")
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,8 @@ def issued(path: Path, authority: trustme.CA, *names: str, **how: Any) -> Identi
 
 def self_signed(path: Path, *options: str) -> Identity:
     key, certificate = path.with_suffix(".key"), path.with_suffix(".crt")
-    command = ["openssl", "req", "-x509", "-nodes", "-subj", "/CN=alone", "-keyout", key, "-out", certificate, *options]
+    written = ("-keyout", str(key), "-out", str(certificate))
+    command = ["openssl", "req", "-x509", "-nodes", "-subj", "/CN=alone", *written, *options]
     subprocess.run(command, check=True, capture_output=True)
     return write_identity(path, certificate.read_bytes(), key=key.read_bytes())
 
@@ -278,7 +279,7 @@ def opened(door: Door, app: Application, pki: Pki, loop: str) -> Iterator[OpenDo
     ready: threading.Event = threading.Event()
     found: dict[str, Address] = {}
     failures: list[BaseException] = []
-    stop: list[Callable[[], None]] = []
+    stop: list[Callable[[], object]] = []
 
     async def main() -> None:
         async with running(door, graceful_seconds=3) as addresses:

@@ -76,7 +76,7 @@ def test_a_listener_of_mode_none_never_asks(door: OpenDoor) -> None:
 def test_the_asgi_extension_shows_the_chain_and_that_nobody_validated_it(door: OpenDoor) -> None:
     tls = door.ask("want", "chained")["tls"]
     pems = re.findall(
-        "-----BEGIN CERT.+?-----END CERTIFICATE-----\n", door.pki.identities["chained"].file.read_text(), re.S
+        "-----BEGIN CERT.+?-----END CERTIFICATE-----\n", door.pki.identities["chained"].file.read_text(), re.DOTALL
     )
     assert tls["client_cert_chain"] == pems
     assert "not validated" in tls["client_cert_error"]
@@ -138,7 +138,9 @@ def test_a_certificate_beyond_64_kib_is_closed(door: OpenDoor, identity: str) ->
 def test_a_wrong_key_proves_nothing(door: OpenDoor, version: int) -> None:
     """CertificateVerify by another key than the certificate's: an alert, although any certificate is taken."""
     pem = door.pki.identities["self-signed"].file.read_bytes()
-    numbers = load_pem_private_key(pem, None).private_numbers()
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    numbers = key.private_numbers()
     wrong = rsa.RSAPrivateNumbers(
         numbers.p, numbers.q, numbers.d + 2, numbers.dmp1 + 2, numbers.dmq1 + 2, numbers.iqmp, numbers.public_numbers
     ).private_key(unsafe_skip_rsa_key_validation=True)
@@ -148,7 +150,7 @@ def test_a_wrong_key_proves_nothing(door: OpenDoor, version: int) -> None:
     context.use_certificate(x509.load_pem_x509_certificate(pem))
     context.use_privatekey(wrong)
     with door.connect() as raw:
-        raw.setblocking(True)  # noqa: FBT003
+        raw.setblocking(True)
         client = SSL.Connection(context, raw)
         client.set_connect_state()
         with pytest.raises(SSL.Error, match="alert decrypt error"):
@@ -191,7 +193,7 @@ def test_alpn_chooses_http_1_1(door: OpenDoor, offered: list[str], chosen: str |
 def test_a_peer_that_speaks_no_http_1_1_is_refused(door: OpenDoor) -> None:
     context = door.pki.client_context()
     context.set_alpn_protocols(["h2"])
-    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
         door.tls(context=context)
     door.still_serves()
 
