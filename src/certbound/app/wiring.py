@@ -43,16 +43,15 @@ class Worker:
         except BaseException:
             self.store.close()
             raise
-        duties = [
-            asyncio.create_task(self.registered.keep_current(), name="keep current"),
-            asyncio.create_task(self.trail.keep_flushing(), name="write the issue trail"),
-        ]
+        ending = asyncio.Event()
+        keeping = asyncio.create_task(self.registered.keep_current(), name="keep current")
+        flushing = asyncio.create_task(self.trail.keep_flushing(ending), name="write the issue trail")
         try:
             yield
         finally:
-            for duty in duties:
-                duty.cancel()
-            await asyncio.gather(*duties, return_exceptions=True)
+            keeping.cancel()
+            ending.set()
+            await asyncio.gather(keeping, flushing, return_exceptions=True)
             self.store.close()
 
 

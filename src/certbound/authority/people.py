@@ -17,9 +17,15 @@ from certbound.store.people import Person
 MAX_USERNAME = 255
 MIN_PASSWORD = 8
 MAX_PASSWORD = 1024
-#: Hashing takes tens of milliseconds and 64 MiB by design: a few at a time, and the rest wait their turn.
+#: Hashing takes tens of milliseconds and 64 MiB by design: a few at a time, some wait their turn, the rest come again.
 _HASHING = ThreadPoolExecutor(2, "password")
+MAX_WAITING = 32
+_checks_under_way: set[object] = set()
 _hasher = PasswordHasher()
+
+
+class TooManyChecksError(RuntimeError):
+    """More passwords wait to be checked than this process takes on; nothing was checked."""
 
 
 class PersonError(ValueError):
@@ -69,9 +75,19 @@ def hash_password(password: str) -> str:
 
 
 async def password_is_right(person: Person | None, password: str) -> bool:
-    """Check a password off the event loop; for an unknown person the same work is done and the answer is no."""
+    """Check a password off the event loop; for an unknown person the same work is done and the answer is no.
+
+    Raises TooManyChecksError.
+    """
+    if len(_checks_under_way) >= MAX_WAITING:
+        raise TooManyChecksError("too many passwords are being checked")
     stored = person.password_hash if person is not None else _nobodys_hash()
-    right = await asyncio.get_running_loop().run_in_executor(_HASHING, _verify, stored, password)
+    checking = object()
+    _checks_under_way.add(checking)
+    try:
+        right = await asyncio.get_running_loop().run_in_executor(_HASHING, _verify, stored, password)
+    finally:
+        _checks_under_way.discard(checking)
     return right and person is not None
 
 

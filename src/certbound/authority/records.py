@@ -1,6 +1,7 @@
 """What happened, so that it can be proved later: the audit chain and the trail of issued tokens."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -83,13 +84,11 @@ class IssueTrail:
         self._failures = 0
         del self._waiting[: len(batch)]
 
-    async def keep_flushing(self) -> None:
-        """Flush until cancelled, then once more."""
-        try:
-            while True:
-                await asyncio.sleep(self.FLUSH_SECONDS)
-                await self.flush()
-        finally:
+    async def keep_flushing(self, ending: asyncio.Event) -> None:
+        """Flush until the event is set, then once more; to cancel it would lose track of a write under way."""
+        while not ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), self.FLUSH_SECONDS)
             await self.flush()
 
 

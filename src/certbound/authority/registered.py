@@ -32,6 +32,8 @@ POLL_SECONDS = 1.0
 MAX_CLIENTS = 10_000
 MAX_UNKNOWN = 1_000
 MAX_DECISIONS = 10_000
+MAX_REMEMBERED_CHAIN = 16_384
+"""Bytes of certificates up to which an acceptance is remembered."""
 
 
 class Registered:
@@ -135,7 +137,11 @@ class _Snapshot:
 
     def remember(self, credentials: Credentials, decision: Decision) -> None:
         """Keep an acceptance by certificate; refusals are decided anew, so that each leaves its trace."""
-        if decision.client is not None and decision.good_until is not None:
+        presented = credentials.presented
+        if decision.client is None or decision.good_until is None or presented is None:
+            return
+        # What is sent along is the client's choice, and must not fill this memory.
+        if len(presented.leaf) + sum(map(len, presented.intermediates)) <= MAX_REMEMBERED_CHAIN:
             _put(self._decisions, credentials, decision, MAX_DECISIONS)
 
 

@@ -26,7 +26,10 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
     scopes = narrow_scope(form.get("scope"), client.scopes)
     audience = context.policy.audience(client, form)
     person = await context.store.reading(partial(load, username=username))
-    right = await people.password_is_right(person, password)
+    try:
+        right = await people.password_is_right(person, password)
+    except people.TooManyChecksError:
+        raise OAuthError("temporarily_unavailable", "too many passwords are being checked: try again") from None
     if person is None or not right or person.operator or person.disabled:
         raise OAuthError(
             "invalid_grant", "user name or password is wrong", detail="unknown, wrong, disabled or operator"
