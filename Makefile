@@ -23,12 +23,14 @@ check: .venv/.dev ## Format, lint, types, import contracts, generated pages
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/settings_page.py --check
+	.venv/bin/python scripts/standards_page.py --check
 
 bench: .venv/.dev ## Start-up, memory, and CPU per request of a server on this machine
 	@.venv/bin/python -m bench $(ARGS)
 
 docs: .venv/.dev ## The documentation as a site, in site/
 	.venv/bin/python scripts/settings_page.py
+	.venv/bin/python scripts/standards_page.py
 	.venv/bin/zensical build --clean
 
 lock: .venv/.dev ## Choose the newest versions that pyproject.toml allows, and write them down with their hashes
