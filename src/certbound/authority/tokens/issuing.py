@@ -24,7 +24,7 @@ from certbound.oauth.binding import CONFIRMATION_METHOD, confirmation
 from certbound.oauth.credentials import Credentials, read_credentials
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import Form, printable
-from certbound.store import tokens
+from certbound.store import clients, tokens
 from certbound.store.engine import Connection
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,9 @@ class TokenIssuer:
         )
         if not await self._context.store.writing(partial(_replace, row=row, redeems=authorization.redeems, now=now)):
             raise OAuthError(
-                "invalid_grant", "the refresh token is not valid", detail="used twice at once: family revoked"
+                "invalid_grant",
+                "the refresh token is not valid",
+                detail="used twice at once (its family is revoked), or the client is disabled",
             )
         return token
 
@@ -176,6 +178,10 @@ def _binding(authenticated: AuthenticatedClient) -> PresentedChain | None:
 
 
 def _replace(connection: Connection, row: tokens.RefreshToken, redeems: bytes | None, now: int) -> bool:
+    # What this worker knows of the client may be two seconds old: no token may outlive a disablement.
+    stored = clients.load(connection, row.client_id)
+    if stored is None or stored.client.disabled:
+        return False
     if redeems is not None and not tokens.mark_used(connection, redeems, at=now):
         tokens.revoke_family(connection, row.family, at=now)
         return False
