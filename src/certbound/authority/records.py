@@ -81,6 +81,10 @@ class IssueTrail:
             self._failures += 1
             log.error("issue trail cannot be written", extra={"waiting": len(self._waiting), "reason": str(error)})
             return
+        except Exception:  # a trail that ended would never be written again
+            self._failures += 1
+            log.exception("issue trail cannot be written", extra={"waiting": len(self._waiting)})
+            return
         self._failures = 0
         del self._waiting[: len(batch)]
 

@@ -100,6 +100,8 @@ class Registered:
                 log.error("revision cannot be confirmed", extra={"reason": str(error)})
             except keys.MasterKeyError as error:
                 log.error("signing keys cannot be opened", extra={"reason": str(error)})
+            except Exception:  # a duty that ended would end the service for good
+                log.exception("revision cannot be confirmed")
 
     async def _registration(self, snapshot: "_Snapshot", client_id: str) -> Registration | None:
         if client_id in snapshot.clients:

@@ -72,7 +72,6 @@ _INSERT_ISSUED = text(
     f"INSERT INTO issued_token ({', '.join(issued_token.c.keys())})"  # noqa: S608 - names of columns
     f" VALUES (:{', :'.join(issued_token.c.keys())}) ON CONFLICT DO NOTHING"
 ).bindparams(bindparam("audience", type_=issued_token.c.audience.type))
-_RECORDED = select(issued_token.c.jti).where(issued_token.c.jti.in_(bindparam("jtis", expanding=True)))
 _NEWEST_ISSUED = (
     select(*_ISSUED).order_by(issued_token.c.issued_at.desc(), issued_token.c.jti).limit(bindparam("page_size"))
 )
@@ -126,11 +125,6 @@ def add_issued_tokens(connection: Connection, tokens: Sequence[IssuedToken]) -> 
     """
     if tokens:
         connection.execute(_INSERT_ISSUED, [parameters(token) for token in tokens])
-
-
-def issued(connection: Connection, jtis: Sequence[str]) -> frozenset[str]:
-    """Say which of these tokens are recorded."""
-    return frozenset(connection.execute(_RECORDED, {"jtis": list(jtis)}).scalars())
 
 
 def issued_to_certificate(connection: Connection, x5t_s256: str, *, limit: int) -> tuple[IssuedToken, ...]:
