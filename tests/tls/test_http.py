@@ -1,5 +1,6 @@
 """HTTP on the wire: one request in, one request seen; deadlines, caps, flow control, endings."""
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -7,6 +8,7 @@ import ssl
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -74,6 +76,17 @@ MALFORMED = {
     + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 44\r\n\r\n"
     + SECOND,
 }
+
+
+@contextlib.contextmanager
+def exchanged(door: OpenDoor, listener: str, app: Application) -> Iterator[None]:
+    """Put another application behind a listener for a while."""
+    there = door.door.listeners[listener]
+    kept, there.app = there.app, app
+    try:
+        yield
+    finally:
+        there.app = kept
 
 
 def exchange(door: OpenDoor, *requests: bytes, listener: str = "want") -> bytes:
@@ -286,7 +299,8 @@ def test_pipelined_requests_are_answered_in_order(door: OpenDoor) -> None:
     assert [seen["path"] for seen in bodies(received)] == [f"/{n}" for n in range(50)]
 
 
-def test_a_pipelining_peer_that_leaves_disconnects_the_request_at_work(door: OpenDoor) -> None:
+@pytest.mark.parametrize("how", ["reset", "closed"])
+def test_a_pipelining_peer_that_leaves_disconnects_the_request_at_work(door: OpenDoor, how: str) -> None:
     at_work, left = threading.Event(), threading.Event()
 
     class Waiting(Application):
@@ -296,30 +310,25 @@ def test_a_pipelining_peer_that_leaves_disconnects_the_request_at_work(door: Ope
                 pass
             left.set()
 
-    listener = door.door.listeners["want"]
-    kept, listener.app = listener.app, Waiting()
-    try:
-        with door.tls() as connection:
+    # A closed side alone may be a peer that still waits for its answers: there, the deadline says that it is not.
+    listener = {"reset": "want", "closed": "hurried"}[how]
+    with exchanged(door, listener, Waiting()):
+        with door.tls(listener) as connection:
             connection.sendall(GET + GET)
             assert at_work.wait(SECONDS)
-            # A reset, as a closed side alone may be a peer that still waits for its answers.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if how == "reset":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert left.wait(SECONDS)
-    finally:
-        listener.app = kept
 
 
 def test_a_kept_connection_reaches_an_exchanged_application(door: OpenDoor) -> None:
-    listener = door.door.listeners["want"]
-    kept = listener.app
     with door.tls() as connection:
         stream = connection.makefile("rb")
-        for app in ("first", "second"):
-            if app == "second":
-                listener.app = Application(name="second")
+        connection.sendall(GET)
+        assert json.loads(read_response(stream)[2])["app"] == "first"
+        with exchanged(door, "want", Application(name="second")):
             connection.sendall(GET)
-            assert json.loads(read_response(stream)[2])["app"] == app
-    listener.app = kept
+            assert json.loads(read_response(stream)[2])["app"] == "second"
 
 
 def test_an_early_answer_leaves_the_connection_in_order(door: OpenDoor) -> None:

@@ -83,6 +83,8 @@ class HTTPConnection(HttpToolsProtocol):
             return False
         self._over = True
         self.cycle.keep_alive = False
+        # Whoever has left for good looks the same; the application gets to know after this.
+        self._start_timer(self.listener.limits.body_seconds)
         return True
 
     def data_received(self, data: bytes) -> None:
@@ -194,7 +196,7 @@ class HTTPConnection(HttpToolsProtocol):
         self._timer = None
         if self.flow.read_paused:  # it is we who are slow
             self._start_timer(seconds)
-        elif self._in_head or self._in_body or self._unreported:
+        elif not self._over and (self._in_head or self._in_body or self._unreported):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "Request not received in time.")
         else:
             self.transport.close()
