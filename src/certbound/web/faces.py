@@ -19,7 +19,10 @@ def application(routes: Sequence[BaseRoute]) -> Starlette:
         HTTPException: cast("ExceptionHandler", _refuse),
         Exception: cast("ExceptionHandler", _fail),
     }
-    return Starlette(routes=list(routes), exception_handlers=handlers)
+    made = Starlette(routes=list(routes), exception_handlers=handlers)
+    # A redirect would be a 307 that takes credentials along, to wherever the Host header says (RFC 9700 section 4.12).
+    made.router.redirect_slashes = False
+    return made
 
 
 async def _refuse(_request: Request, error: HTTPException) -> Response:
