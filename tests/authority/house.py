@@ -1,0 +1,119 @@
+"""A whole authority on a store: a clock that stands still, clients and people, and requests as a client sends them."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.oauth.making import NOW, Identity, authority, dns, make
+
+from certbound.authority import clients, keys, people, trust
+from certbound.authority.records import IssueTrail
+from certbound.authority.registered import Registered
+from certbound.authority.tokens.context import GrantContext, Policy
+from certbound.authority.tokens.issuing import GRANTS, TokenIssuer, TokenRequest
+from certbound.oauth.access_token import TokenResponse
+from certbound.oauth.errors import OAuthError
+from certbound.oauth.form import parse_form
+from certbound.oauth.registering import RegistrationRequest
+from certbound.oauth.registration import AuthenticationMethod
+from certbound.store.engine import Store
+from certbound.store.people import Person
+
+ISSUER, API = "https://as.example.com", "https://api.example.com"
+PASSWORD = "correct horse"
+ROOT = authority()
+
+
+def orders(**how: Any) -> Identity:
+    """Make a certificate of the client `orders`."""
+    return make(issuer=ROOT, san=[dns("orders.example.com")], **how)
+
+
+class House:
+    def __init__(self, store: Store, **policy: Any) -> None:
+        self.store = store
+        self.now = int(NOW.timestamp())
+        self.master_key = os.urandom(32)
+        given: dict[str, Any] = {
+            "issuer": ISSUER,
+            "default_audience": API,
+            "methods": frozenset(AuthenticationMethod),
+            "token_endpoint_without_certificate": True,
+            "password_grant": True,
+            "access_token_lifetime": 300,
+            "refresh_token_lifetime": 1000,
+        }
+        self.policy = Policy(**given | policy)
+        self.registered = Registered(store, self.master_key, methods=self.policy.methods, max_age=30)
+        self.trail = IssueTrail(store)
+        self.issuer = TokenIssuer(GrantContext(store, self.policy, lambda: self.now), self.registered, self.trail)
+
+    @property
+    def by(self) -> dict[str, Any]:
+        return {"actor": "tester", "now": self.now}
+
+    def rotate(self) -> None:
+        self.store.write(partial(keys.rotate, master_key=self.master_key, algorithm="ES256", **self.by))
+
+    def trust(self, name: str, *roots: Identity) -> None:
+        held = [root.certificate for root in roots]
+        self.store.write(partial(trust.add, name=name, certificates=held, intermediate=False, **self.by))
+
+    def client(self, client_id: str, method: str, **members: Any) -> str | None:
+        """Register a client and give its secret, if it has one."""
+        if method == "tls_client_auth":
+            members = {"subject": {"tls_client_auth_san_dns": "orders.example.com"}, "trust": ("partners",)} | members
+        if method == "none":
+            members = {"grant_types": ("password", "refresh_token")} | members
+        request = RegistrationRequest(client_id, method, client_id=client_id, scopes=("read", "write"), **members)
+        work = partial(clients.register, request=request, known_grants=GRANTS, **self.by)
+        return self.store.write(work).client_secret
+
+    def update(self, client_id: str, **changes: Any) -> None:
+        given = clients.ClientChanges(**changes)
+        self.store.write(partial(clients.update, client_id=client_id, changes=given, known_grants=GRANTS, **self.by))
+
+    def disable(self, client_id: str) -> None:
+        self.store.write(partial(clients.set_disabled, client_id=client_id, disabled=True, **self.by))
+
+    def person(self, username: str, *, operator: bool = False) -> Person:
+        work = partial(people.add, username=username, password=PASSWORD, operator=operator, **self.by)
+        return self.store.write(work)
+
+    async def ask(
+        self, identity: Identity | None = None, *, resource: tuple[str, ...] = (), **form: str
+    ) -> TokenResponse:
+        body = urlencode([*form.items(), *(("resource", uri) for uri in resource)]).encode()
+        parsed = parse_form(body, "application/x-www-form-urlencoded")
+        presented = identity.presented() if identity is not None else None
+        return await self.issuer.answer(TokenRequest(parsed, None, presented, "192.0.2.1"))
+
+    async def log_in(self, client_id: str, identity: Identity | None = None, **form: str) -> TokenResponse:
+        asked: Mapping[str, str] = {"username": "ada", "password": PASSWORD} | form
+        return await self.ask(identity, grant_type="password", client_id=client_id, **asked)
+
+    async def refresh(self, client_id: str, token: str | None, identity: Identity | None, **form: str) -> TokenResponse:
+        assert token is not None
+        return await self.ask(identity, grant_type="refresh_token", client_id=client_id, refresh_token=token, **form)
+
+    async def refusal(self, asking: Any) -> OAuthError:
+        """Give the error that a request ends in."""
+        try:
+            await asking
+        except OAuthError as error:
+            return error
+        raise AssertionError("a token was issued")
+
+
+async def furnish(store: Store, **policy: Any) -> House:
+    """Give a house with a key, a trust store, one public and one confidential client, and ada."""
+    house = House(store, **policy)
+    house.rotate()
+    house.trust("partners", ROOT)
+    house.client("app", "none")
+    house.client("orders", "tls_client_auth", grant_types=("client_credentials", "password", "refresh_token"))
+    house.person("ada")
+    await house.registered.refresh()
+    return house
