@@ -62,20 +62,22 @@ def authenticate(
         return Decision((Check("client_known", False, "a registered client", "no client of this id", _RFC6749_23),))
     client = registration.client
     method = client.token_endpoint_auth_method
+    used = _check_method_used(method, credentials)
     known = (
         Check("client_known", True, "a registered client", client.client_id, _RFC6749_23),
         Check(
             "client_enabled", not client.disabled, "enabled", "disabled" if client.disabled else "enabled", _RFC6749_23
         ),
         Check("method_offered", method in enabled, "a method this server offers", method, "RFC 8414 section 2"),
-        _check_method_used(method, credentials),
+        used,
     )
-    if method.is_mutual_tls and credentials.presented is not None and credentials.shown is not ShownMethod.NOTHING:
-        return Decision(known, error="invalid_request")
     outcome = _METHODS[method](registration, credentials, now)
     checks = known + outcome.checks
     if all(check.passed for check in checks):
         return Decision(checks, AuthenticatedClient(registration, credentials), good_until=outcome.good_until)
+    if method.is_mutual_tls and all(check.passed or check is used for check in checks):
+        # Two methods at once. Only the client itself is told so: strangers learn nothing of what is registered.
+        return Decision(checks, error="invalid_request")
     return Decision(checks)
 
 
