@@ -83,18 +83,18 @@ class House:
         return self.store.write(work)
 
     async def ask(
-        self, identity: Identity | None = None, *, resource: tuple[str, ...] = (), **form: str
+        self, identity: Identity | None = None, *, resource: tuple[str, ...] = (), **form: Any
     ) -> TokenResponse:
         body = urlencode([*form.items(), *(("resource", uri) for uri in resource)]).encode()
         parsed = parse_form(body, "application/x-www-form-urlencoded")
         presented = identity.presented() if identity is not None else None
         return await self.issuer.answer(TokenRequest(parsed, None, presented, "192.0.2.1"))
 
-    async def log_in(self, client_id: str, identity: Identity | None = None, **form: str) -> TokenResponse:
-        asked: Mapping[str, str] = {"username": "ada", "password": PASSWORD} | form
+    async def log_in(self, client_id: str, identity: Identity | None = None, **form: Any) -> TokenResponse:
+        asked: Mapping[str, Any] = {"username": "ada", "password": PASSWORD} | form
         return await self.ask(identity, grant_type="password", client_id=client_id, **asked)
 
-    async def refresh(self, client_id: str, token: str | None, identity: Identity | None, **form: str) -> TokenResponse:
+    async def refresh(self, client_id: str, token: str | None, identity: Identity | None, **form: Any) -> TokenResponse:
         assert token is not None
         return await self.ask(identity, grant_type="refresh_token", client_id=client_id, refresh_token=token, **form)
 

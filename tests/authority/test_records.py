@@ -1,0 +1,96 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.authority.house import House, orders
+
+from certbound.authority.records import chain_hash
+from certbound.store import audit, tokens
+from certbound.store.engine import Connection, StoreUnavailable
+
+CREDENTIALS: dict[str, Any] = {"grant_type": "client_credentials", "client_id": "orders"}
+
+
+def broken_links(connection: Connection) -> list[int]:
+    """Walk the chain as an auditor does, from the content and the head alone."""
+    previous, wrong, expected = bytes(32), [], 1
+    for row in audit.page(connection, limit=1000):
+        content = {"at": row.at, "actor": row.actor, "action": row.action, "target": row.target, "detail": row.detail}
+        found = chain_hash(previous, sequence=row.sequence, **content)  # type: ignore[arg-type]
+        if (row.sequence, row.previous, row.hash) != (expected, previous, found):
+            wrong.append(row.sequence)
+        previous, expected = row.hash, row.sequence + 1
+    head = audit.head(connection)
+    return wrong if (head.sequence, head.hash) == (expected - 1, previous) else [*wrong, -1]
+
+
+async def test_the_audit_chain_of_everything_done_holds(house: House) -> None:
+    await house.ask(orders(), **CREDENTIALS)
+    await house.trail.flush()
+    assert house.store.read(broken_links) == []
+    actions = [row.action for row in house.store.read(lambda connection: audit.page(connection, limit=1000))]
+    assert actions[-1] == "tokens.issued"
+    assert {"key.rotated", "trust.added", "client.created", "user.created"} <= set(actions)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE audit SET actor = 'nobody' WHERE sequence = 2", [2]),
+        ("UPDATE audit SET detail = '{}' WHERE sequence = 3", [3]),
+        ("DELETE FROM audit WHERE sequence = 2", [3]),
+        ("DELETE FROM audit WHERE sequence = (SELECT max(sequence) FROM audit)", [-1]),
+    ],
+    ids=["another actor", "another detail", "removed", "removed at the end"],
+)
+async def test_an_edited_or_removed_row_is_found(house: House, statement: str, found: list[int]) -> None:
+    def tamper(connection: Connection) -> None:
+        # Whoever owns the file owns its triggers too.
+        for name in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all():
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(text(statement))
+
+    house.store.write(tamper)
+    assert house.store.read(broken_links) == found
+
+
+async def test_a_batch_is_one_audit_row(house: House) -> None:
+    before = house.store.read(audit.head).sequence
+    for _ in range(5):
+        await house.ask(orders(), **CREDENTIALS)
+    await house.trail.flush()
+    await house.trail.flush()
+    assert house.store.read(audit.head).sequence == before + 1
+    written = house.store.read(lambda connection: tokens.issued_to_client(connection, "orders", limit=10))
+    assert len({issued.jti for issued in written}) == 5
+
+
+async def test_rows_wait_while_the_store_is_away_and_issuing_stops_until_it_is_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(work: Callable[..., Any]) -> Any:
+        raise StoreUnavailable("away")
+
+    back: Callable[..., Awaitable[Any]] = house.store.writing
+    await house.ask(orders(), **CREDENTIALS)
+    monkeypatch.setattr(house.store, "writing", away)
+    for _ in range(house.trail.MAX_FAILURES):
+        assert house.trail.is_open, "closed too early"
+        await house.trail.flush()
+    assert (await house.refusal(house.ask(orders(), **CREDENTIALS))).error == "temporarily_unavailable"
+    monkeypatch.setattr(house.store, "writing", back)
+    await house.trail.flush()
+    reopened = house.trail.is_open
+    assert reopened
+    written = house.store.read(lambda connection: tokens.issued_to_client(connection, "orders", limit=10))
+    assert len(written) == 1
+
+
+async def test_the_trail_is_closed_while_too_many_rows_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.trail, "MAX_WAITING", 2)
+    for _ in range(2):
+        await house.ask(orders(), **CREDENTIALS)
+    assert not house.trail.is_open
+    await house.trail.flush()
+    assert house.trail.is_open
