@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -120,8 +120,13 @@ class Server:
         made = self.register("tls_client_auth", subject=subject, trust=(self.trust(anchor),), **how)
         return made.client.client_id
 
+    @cached_property
+    def alice(self) -> dict[str, Any]:
+        """The parameters of the password grant for one resource owner."""
+        return self.person()
+
     def person(self) -> dict[str, Any]:
-        """Make a resource owner; gives the parameters of the password grant for her."""
+        """Make a resource owner of her own; gives the parameters of the password grant for her."""
         username, password = f"alice-{next(self.numbers)}", "correct horse"
         self.write(people.add, username=username, password=password, operator=False)
         return {"grant_type": "password", "username": username, "password": password}
@@ -214,7 +219,7 @@ def serving(
         raise failures[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("server")) as running_server:
         yield running_server

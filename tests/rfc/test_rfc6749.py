@@ -135,13 +135,13 @@ def test_an_unknown_grant_is_an_unsupported_grant_type(server: Server, grant: st
 def test_a_grant_that_the_client_is_not_registered_for_is_unauthorized(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own)
-    assert server.token(client_id, own, **server.person()).error == (400, "unauthorized_client")
+    assert server.token(client_id, own, **server.alice).error == (400, "unauthorized_client")
 
 
 def test_a_wrong_password_is_an_invalid_grant(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=("password",))
-    wrong, unknown = server.person() | {"password": "wrong password"}, server.person() | {"username": "nobody"}
+    wrong, unknown = server.alice | {"password": "wrong password"}, server.alice | {"username": "nobody"}
     answers = [server.token(client_id, own, **person) for person in (wrong, unknown)]
     assert [answer.error for answer in answers] == [(400, "invalid_grant")] * 2
     assert answers[0].body == answers[1].body
@@ -152,7 +152,7 @@ def test_a_refresh_token_of_another_client_is_an_invalid_grant(server: Server) -
     grants = ("password", "refresh_token")
     owner = server.self_signed_client(first, grant_types=grants)
     thief = server.self_signed_client(second, grant_types=grants)
-    refresh = server.token(owner, first, **server.person()).json["refresh_token"]
+    refresh = server.token(owner, first, **server.alice).json["refresh_token"]
     again: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh}
     assert server.token(thief, second, **again).error == (400, "invalid_grant")
     assert server.token(owner, first, **again).status == 200
@@ -162,7 +162,7 @@ def test_client_credentials_give_no_refresh_token(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=("client_credentials", "password", "refresh_token"))
     assert "refresh_token" not in server.token(client_id, own).json
-    assert "refresh_token" in server.token(client_id, own, **server.person()).json
+    assert "refresh_token" in server.token(client_id, own, **server.alice).json
 
 
 def test_nothing_of_the_token_endpoint_is_kept_by_a_cache(server: Server) -> None:

@@ -345,7 +345,7 @@ def test_a_client_with_a_secret_is_not_bound_by_default(server: Server) -> None:
 def test_a_public_clients_refresh_token_is_good_with_its_certificate_only(server: Server) -> None:
     made = server.register("none", grant_types=("password", "refresh_token"), bound=True)
     client_id, own = made.client.client_id, identity()
-    refresh = server.token(client_id, own, **server.person()).json["refresh_token"]
+    refresh = server.token(client_id, own, **server.alice).json["refresh_token"]
     again: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh}
     assert server.token(client_id, identity(), **again).error == (400, "invalid_grant")
     assert server.token(client_id, **again).error == (400, "invalid_request")
@@ -376,7 +376,7 @@ def test_a_certificate_that_only_follows_the_proven_one_counts_for_nothing(serve
 def test_a_confidential_client_authenticates_on_every_refresh(server: Server, partners: Identity) -> None:
     client_id = server.pki_client(partners, "subject_dn", "CN=refreshing", grant_types=("password", "refresh_token"))
     own, renewed = identity("CN=refreshing", issuer=partners), identity("CN=refreshing", issuer=partners)
-    refresh = server.token(client_id, own, **server.person()).json["refresh_token"]
+    refresh = server.token(client_id, own, **server.alice).json["refresh_token"]
     again: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh}
     assert server.token(client_id, **again).error == REFUSED
     assert server.token(client_id, identity("CN=billing", issuer=partners), **again).error == REFUSED

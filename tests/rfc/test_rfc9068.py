@@ -86,7 +86,7 @@ def test_a_client_acting_for_itself_is_the_subject(server: Server) -> None:
 def test_the_resource_owner_is_the_subject_of_what_she_allowed(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=("password", "client_credentials"))
-    alice, bob = server.person(), server.person()
+    alice, bob = server.alice, server.person()
     subjects = [server.token(client_id, own, **person).claims["sub"] for person in (alice, bob, alice)]
     assert subjects[0] == subjects[2] != subjects[1]
     assert all(subject.startswith("usr_") for subject in subjects)

@@ -33,7 +33,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_public_clients_refresh_token_is_replaced_by_each_use(server: Server) -> None:
     own = identity()
     client_id = server.register("none", grant_types=GRANTS, bound=True).client.client_id
-    first = server.token(client_id, own, **server.person()).json["refresh_token"]
+    first = server.token(client_id, own, **server.alice).json["refresh_token"]
     second = server.token(client_id, own, **refreshing(first)).json["refresh_token"]
     third = server.token(client_id, own, **refreshing(second)).json["refresh_token"]
     assert len({first, second, third}) == 3
@@ -44,7 +44,7 @@ def test_a_public_clients_refresh_token_is_replaced_by_each_use(server: Server) 
 def test_a_refresh_token_used_twice_revokes_its_whole_family(server: Server, bound: bool) -> None:
     own = identity()
     client_id = server.register("none", grant_types=GRANTS, bound=bound).client.client_id
-    first = server.token(client_id, own, **server.person()).json["refresh_token"]
+    first = server.token(client_id, own, **server.alice).json["refresh_token"]
     second = server.token(client_id, own, **refreshing(first)).json["refresh_token"]
     assert server.token(client_id, own, **refreshing(first)).error == INVALID_GRANT
     assert server.token(client_id, own, **refreshing(second)).error == INVALID_GRANT
@@ -62,7 +62,7 @@ def test_the_password_grant_is_off_until_the_server_switches_it_on(unchanged: Se
 @pytest.mark.req("9700-12")
 def test_the_password_grant_is_off_until_the_client_is_registered_for_it(server: Server) -> None:
     own = identity()
-    assert server.token(server.self_signed_client(own), own, **server.person()).error == (400, "unauthorized_client")
+    assert server.token(server.self_signed_client(own), own, **server.alice).error == (400, "unauthorized_client")
 
 
 @pytest.mark.req("9700-13")
@@ -70,7 +70,7 @@ def test_the_password_grant_is_off_until_the_client_is_registered_for_it(server:
 def test_no_grant_runs_for_a_client_that_did_not_authenticate(server: Server, grant: str) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=("client_credentials", *GRANTS))
-    person = server.person()
+    person = server.alice
     refresh = server.token(client_id, own, **person).json["refresh_token"]
     form = {**person, **refreshing(refresh), "grant_type": grant}
     assert server.token(client_id, **form).error == (401, "invalid_client")
@@ -88,15 +88,15 @@ def test_only_a_client_registered_for_refreshing_is_given_a_refresh_token(server
     own = identity()
     without = server.self_signed_client(own, grant_types=("password",))
     with_it = server.self_signed_client(own, grant_types=GRANTS)
-    assert "refresh_token" not in server.token(without, own, **server.person()).json
-    assert "refresh_token" in server.token(with_it, own, **server.person()).json
+    assert "refresh_token" not in server.token(without, own, **server.alice).json
+    assert "refresh_token" in server.token(with_it, own, **server.alice).json
 
 
 @pytest.mark.req("9700-25")
 def test_a_refresh_gives_no_more_scope_than_was_granted(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=GRANTS, scopes=("read", "write"))
-    refresh = server.token(client_id, own, scope="read", **server.person()).json["refresh_token"]
+    refresh = server.token(client_id, own, scope="read", **server.alice).json["refresh_token"]
     assert server.token(client_id, own, **refreshing(refresh)).claims["scope"] == "read"
     assert server.token(client_id, own, scope="write", **refreshing(refresh)).error == (400, "invalid_scope")
 
@@ -105,7 +105,7 @@ def test_a_refresh_gives_no_more_scope_than_was_granted(server: Server) -> None:
 def test_a_refresh_gives_no_other_audience_than_was_granted(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=GRANTS, resources=(API, OTHER))
-    refresh = server.token(client_id, own, resource=API, **server.person()).json["refresh_token"]
+    refresh = server.token(client_id, own, resource=API, **server.alice).json["refresh_token"]
     assert server.token(client_id, own, **refreshing(refresh)).claims["aud"] == API
     assert server.token(client_id, own, resource=OTHER, **refreshing(refresh)).error == (400, "invalid_target")
 
@@ -114,7 +114,7 @@ def test_a_refresh_gives_no_other_audience_than_was_granted(server: Server) -> N
 def test_a_changed_refresh_token_is_refused(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=GRANTS)
-    refresh = server.token(client_id, own, **server.person()).json["refresh_token"]
+    refresh = server.token(client_id, own, **server.alice).json["refresh_token"]
     changed = refresh[:-2] + ("A" if refresh[-2] != "A" else "B") + refresh[-1]
     assert server.token(client_id, own, **refreshing(changed)).error == INVALID_GRANT
 
@@ -123,7 +123,7 @@ def test_a_changed_refresh_token_is_refused(server: Server) -> None:
 def test_an_expired_refresh_token_is_refused(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own, grant_types=GRANTS)
-    refresh = server.token(client_id, own, **server.person()).json["refresh_token"]
+    refresh = server.token(client_id, own, **server.alice).json["refresh_token"]
     assert server.token(client_id, own, **refreshing(refresh)).status == 200
     table = schema.refresh_token
     expired = update(table).where(table.c.client_id == client_id).values(expires_at=int(time.time()))
