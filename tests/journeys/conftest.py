@@ -161,11 +161,13 @@ def serving(config: Path, environ: Mapping[str, str]) -> Iterator[None]:
         log.open("wb") as err,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, env={**os.environ, **environ}) as server,
     ):
-        watchdog = threading.Timer(2 * SECONDS, server.kill)
+        watchdog = threading.Timer(SECONDS, server.kill)  # for the start only: a session may be long
         watchdog.start()
         try:
             assert server.stdout is not None
-            assert server.stdout.readline().startswith(b"listening on "), log.read_text()
+            line = server.stdout.readline()
+            watchdog.cancel()
+            assert line.startswith(b"listening on "), log.read_text()
             yield
         finally:
             watchdog.cancel()
