@@ -1,0 +1,147 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.oauth.making import DAY, NOW, Identity, authority, dns, make, new_key
+
+from certbound.certificates.subject import SubjectMatch
+from certbound.oauth.authentication import Decision, authenticate
+from certbound.oauth.binding import binding_refusal, confirmation
+from certbound.oauth.credentials import Credentials, ShownMethod
+from certbound.oauth.registration import AuthenticationMethod, Client, Registration
+
+SECRET = "s3cret"
+SECRET_SHA256 = bytes.fromhex("1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0")
+ROOT, SAME_NAME = authority(), authority()
+MID = authority("CN=Mid", issuer=ROOT)
+SAN = [dns("orders.example.com")]
+GOOD = make(issuer=ROOT, san=SAN)
+KEY = new_key()
+MINE = make("CN=mine", key=KEY, serial_number=7)
+TWIN = make("CN=mine", serial_number=7)
+SAME_KEY = make("CN=mine", key=KEY, serial_number=8)
+EXPIRED = make("CN=mine", not_before=NOW - 2 * DAY, not_after=NOW - DAY)
+
+
+def registration(method: str, **changes: Any) -> Registration:
+    how = AuthenticationMethod(method)
+    client = Client("orders", "Orders", how, secret_sha256=SECRET_SHA256 if how.has_secret else None)
+    if method == "tls_client_auth":
+        subject = SubjectMatch.parse("tls_client_auth_san_dns", "orders.example.com")
+        return Registration(
+            replace(client, subject=subject, trust=("partners",), **changes), anchors=(ROOT.certificate,)
+        )
+    registered = (MINE.certificate, EXPIRED.certificate) if how.is_mutual_tls else ()
+    return Registration(replace(client, **changes), certificates=registered)
+
+
+def decide(
+    registered: Registration | None,
+    identity: Identity | None = None,
+    *others: Identity,
+    shown: str = "nothing",
+    secret: str | None = None,
+) -> Decision:
+    presented = identity.presented(*others) if identity is not None else None
+    credentials = Credentials("orders", ShownMethod(shown), presented, secret)
+    return authenticate(registered, credentials, enabled=set(AuthenticationMethod), now=NOW)
+
+
+def test_an_unknown_client_is_nobody() -> None:
+    decision = decide(None, GOOD)
+    assert (decision.client, decision.error) == (None, "invalid_client")
+    assert [check.check for check in decision.failed] == ["client_known"]
+
+
+@pytest.mark.parametrize(
+    ("method", "identity", "others"),
+    [
+        ("tls_client_auth", GOOD, ()),
+        ("tls_client_auth", make(issuer=MID, san=SAN), (MID,)),
+        ("self_signed_tls_client_auth", MINE, ()),
+        ("self_signed_tls_client_auth", MINE, (ROOT,)),
+    ],
+)
+def test_the_clients_own_certificate_authenticates_it(
+    method: str, identity: Identity, others: tuple[Identity, ...]
+) -> None:
+    decision = decide(registration(method), identity, *others)
+    assert decision.client is not None
+    assert decision.good_until == identity.certificate.not_after
+
+
+@pytest.mark.parametrize(
+    ("method", "identity", "others", "failing"),
+    [
+        ("tls_client_auth", None, (), "certificate_presented"),
+        ("tls_client_auth", make(issuer=SAME_NAME, san=SAN), (), "chain"),
+        ("tls_client_auth", make(issuer=SAME_NAME, san=SAN), (SAME_NAME,), "chain"),
+        ("tls_client_auth", make(san=SAN), (GOOD, ROOT), "chain"),
+        ("tls_client_auth", make(issuer=MID, san=SAN), (), "chain"),
+        ("tls_client_auth", make(issuer=ROOT, san=SAN, not_after=NOW - DAY / 2), (), "valid"),
+        ("tls_client_auth", make(issuer=ROOT, san=SAN, not_before=NOW + DAY / 2), (), "valid"),
+        ("tls_client_auth", make(issuer=ROOT, san=[dns("billing.example.com")]), (), "san_dns"),
+        ("tls_client_auth", make("CN=orders.example.com", issuer=ROOT), (), "san_dns"),
+        ("self_signed_tls_client_auth", None, (), "certificate_presented"),
+        ("self_signed_tls_client_auth", TWIN, (), "certificate_registered"),
+        ("self_signed_tls_client_auth", SAME_KEY, (), "certificate_registered"),
+        ("self_signed_tls_client_auth", TWIN, (MINE,), "certificate_registered"),
+        ("self_signed_tls_client_auth", GOOD, (), "certificate_registered"),
+        ("self_signed_tls_client_auth", EXPIRED, (), "valid"),
+    ],
+)
+def test_every_other_certificate_is_refused_by_a_check_with_a_name(
+    method: str, identity: Identity | None, others: tuple[Identity, ...], failing: str
+) -> None:
+    decision = decide(registration(method), identity, *others)
+    assert (decision.client, decision.error) == (None, "invalid_client")
+    assert any(failing in check.check for check in decision.failed), [check.check for check in decision.failed]
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+@pytest.mark.parametrize("shown", ["client_secret_basic", "client_secret_post", "client_assertion", "nothing"])
+@pytest.mark.parametrize("secret", [SECRET, "wrong", None])
+def test_a_secret_authenticates_by_its_registered_method_only(method: str, shown: str, secret: str | None) -> None:
+    decision = decide(registration(method), GOOD, shown=shown, secret=secret)
+    assert (decision.client is not None) == (method == shown and secret == SECRET)
+    failed = {check.check for check in decision.failed}
+    assert failed == {name for name, wrong in
+                      (("method_used", method != shown), ("client_secret", secret != SECRET)) if wrong}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["tls_client_auth", "self_signed_tls_client_auth"])
+@pytest.mark.parametrize("shown", ["client_secret_basic", "client_secret_post", "client_assertion"])
+def test_a_certificate_and_a_second_method_are_an_invalid_request(method: str, shown: str) -> None:
+    right = GOOD if method == "tls_client_auth" else MINE
+    decision = decide(registration(method), right, shown=shown, secret=SECRET)
+    assert (decision.client, decision.error) == (None, "invalid_request")
+
+
+@pytest.mark.parametrize("method", list(AuthenticationMethod))
+def test_a_disabled_client_and_a_method_that_is_off_are_refused(method: str) -> None:
+    right = {"tls_client_auth": GOOD, "self_signed_tls_client_auth": MINE}.get(method)
+    has_secret = AuthenticationMethod(method).has_secret
+    how: dict[str, Any] = {"shown": method, "secret": SECRET} if has_secret else {}
+    assert decide(registration(method), right, **how).client is not None
+    disabled = decide(registration(method, disabled=True), right, **how)
+    assert (disabled.client, [check.check for check in disabled.failed]) == (None, ["client_enabled"])
+    credentials = Credentials("orders", ShownMethod.NOTHING, right.presented() if right else None)
+    off = authenticate(registration(method), credentials, enabled=set(), now=NOW)
+    assert "method_offered" in {check.check for check in off.failed}
+
+
+def test_a_token_is_good_with_the_certificate_it_is_bound_to_and_no_other() -> None:
+    claims = {"cnf": confirmation(MINE.presented())}
+    assert binding_refusal(claims, MINE.presented(ROOT)) is None
+    assert binding_refusal(claims, TWIN.presented(MINE)) == "the token is bound to another certificate"
+    assert binding_refusal(claims, None) == "the connection has no client certificate"
+
+
+@pytest.mark.parametrize(
+    "cnf",
+    [None, "x", [], {}, {"jkt": "x"}, {"x5t#S256": 1}, {"x5t#S256": ""}, {"x5t#S256": "ä"},
+     confirmation(MINE.presented()) | {"jkt": "x"}],
+)  # fmt: skip
+def test_a_binding_that_is_not_understood_is_refused(cnf: object) -> None:
+    assert binding_refusal({"cnf": cnf}, MINE.presented()) is not None
+    assert binding_refusal({}, MINE.presented()) is not None

@@ -1,0 +1,139 @@
+from typing import Any
+
+import pytest
+from tests.oauth.making import make, new_key
+
+from certbound.oauth.client_jwks import certificates_of
+from certbound.oauth.registering import (
+    AcceptedRegistration,
+    RegistrationRequest,
+    accept_registration,
+    is_redirect_uri,
+)
+from certbound.oauth.registration import RegistrationError
+
+MINE = make()
+GRANTS = ("client_credentials", "password", "refresh_token")
+PKI: dict[str, Any] = {"subject": {"tls_client_auth_san_dns": "a.example"}, "trust": ("partners",)}
+
+
+def accept(method: str = "tls_client_auth", client_id: str = "orders", **members: Any) -> AcceptedRegistration:
+    given = (PKI if method == "tls_client_auth" else {}) | {"client_name": "Orders"} | members
+    request = RegistrationRequest(token_endpoint_auth_method=method, **given)
+    return accept_registration(request, client_id=client_id, known_grants=GRANTS, secret_sha256=b"s" * 32, now=1)
+
+
+@pytest.mark.parametrize(
+    ("members", "member", "advice"),
+    [
+        ({"method": "private_key_jwt"}, "token_endpoint_auth_method", "use one of tls_client_auth"),
+        ({"client_id": ""}, "client_id", "printable"),
+        ({"client_id": "a b"}, "client_id", "printable"),
+        ({"client_id": "a" * 256}, "client_id", "255"),
+        ({"client_id": "usr_1"}, "client_id", "usr_"),
+        ({"client_name": " "}, "client_name", "printable"),
+        ({"client_name": "a\nb"}, "client_name", "printable"),
+        ({"grant_types": ("implicit",)}, "grant_types", "use some of client_credentials"),
+        ({"method": "none"}, "grant_types", "needs its grants named"),
+        ({"method": "none", "grant_types": ("client_credentials",)}, "grant_types", "clients that authenticate"),
+        ({"grant_types": ("refresh_token",)}, "grant_types", "password"),
+        ({"scopes": ('a"b',)}, "scope", "printable ASCII"),
+        ({"resources": ("api",)}, "certbound_resources", "absolute URI"),
+        ({"resources": ("https://a/#b",)}, "certbound_resources", "without fragment"),
+        ({"redirect_uris": ("http://a.example/",)}, "redirect_uris", "use https"),
+        ({"subject": {}}, "tls_client_auth_subject_dn", "exactly one"),
+        (
+            {"subject": {"tls_client_auth_san_dns": "a", "tls_client_auth_san_ip": "::1"}},
+            "tls_client_auth_subject_dn",
+            "exactly one",
+        ),
+        ({"subject": {"tls_client_auth_san_ip": "localhost"}}, "tls_client_auth_san_ip", "(?i)address"),
+        ({"method": "client_secret_post", "subject": PKI["subject"]}, "tls_client_auth_san_dns", "only"),
+        ({"trust": ()}, "certbound_trust", "no authority is trusted by default"),
+        ({"method": "client_secret_basic", "trust": ("partners",)}, "certbound_trust", "only"),
+        ({"certificates": (MINE.certificate,)}, "jwks", "only"),
+        ({"method": "self_signed_tls_client_auth"}, "jwks", "at least one certificate"),
+        (
+            {"method": "self_signed_tls_client_auth", "certificates": (MINE.certificate,), "jwks": {"keys": []}},
+            "jwks",
+            "not both",
+        ),
+    ],
+)
+def test_each_rule_names_the_member_and_what_to_do(members: dict[str, Any], member: str, advice: str) -> None:
+    with pytest.raises(RegistrationError, match=advice) as refused:
+        accept(**members)
+    assert refused.value.member == member
+
+
+def test_defaults_bind_the_tokens_of_mutual_tls_and_keep_secrets_where_they_belong() -> None:
+    pki, secret = accept().client, accept("client_secret_post").client
+    assert (pki.tls_client_certificate_bound_access_tokens, pki.secret_sha256) == (True, None)
+    assert (secret.tls_client_certificate_bound_access_tokens, secret.secret_sha256) == (False, b"s" * 32)
+    assert pki.grant_types == ("client_credentials",)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://localhost:8080/playground2/oauth2client",
+        "https://app.example.com/cb?x=1",
+        "http://127.0.0.1/",
+        "http://[::1]:3000/cb",
+    ],
+)
+def test_redirect_uris_that_are_safe_are_accepted(uri: str) -> None:
+    assert is_redirect_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "http://app.example.com/cb",
+        "http://localhost.example.com/",
+        "https://user@app.example.com/",
+        "https://user:pw@app.example.com/",
+        "https://app.example.com/#x",
+        "https://app.example.com/#",
+        "https://",
+        "//app.example.com",
+        "https:///cb",
+        "https://app.example.com\\@evil.example/",
+        "https://app.example.com/ x",
+        "https://äpp.example/",
+        "https://[::1/",
+        "",
+    ],
+)
+def test_redirect_uris_that_lead_elsewhere_are_refused(uri: str) -> None:
+    assert not is_redirect_uri(uri)
+
+
+def test_the_certificates_of_a_jwk_set_are_registered_once() -> None:
+    jwks = {"keys": [MINE.jwk(), MINE.jwk(kid="again"), {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}
+    accepted = accept("self_signed_tls_client_auth", jwks=jwks)
+    assert [certificate.der for certificate in accepted.certificates] == [MINE.der]
+
+
+@pytest.mark.parametrize(
+    ("jwks", "advice"),
+    [
+        ({}, "not a JWK Set"),
+        ({"keys": "x"}, "not a JWK Set"),
+        ({"keys": [MINE.jwk()] * 1000}, "not a JWK Set"),
+        ({"keys": ["x"]}, "no object"),
+        ({"keys": [MINE.jwk(d="AA")]}, "private key"),
+        ({"keys": [{"kty": "oct", "k": "AA"}]}, "private key"),
+        ({"keys": [MINE.jwk(x5c=[])]}, "x5c"),
+        ({"keys": [MINE.jwk(x5c="MII")]}, "x5c"),
+        ({"keys": [MINE.jwk(x5c=["***"])]}, "cannot be read"),
+        ({"keys": [MINE.jwk(x5c=["AAAA"])]}, "cannot be read"),
+        ({"keys": [MINE.jwk(x5c=make(key=new_key()).jwk()["x5c"])]}, "not those of the certificate"),
+        ({"keys": [MINE.jwk(x="AA")]}, "not those of the certificate"),
+    ],
+)
+def test_a_jwk_set_that_does_not_hold_together_is_refused(jwks: dict[str, Any], advice: str) -> None:
+    with pytest.raises(RegistrationError, match=advice):
+        certificates_of(jwks)
