@@ -11,7 +11,7 @@ from .conftest import Certbound, program
 
 @pytest.mark.parametrize(
     ("missing", "advice"),
-    [("certbound.db", "certbound db upgrade"), ("master.key", "master.key"), ("server.key", "server.key")],
+    [("certbound.db", "db upgrade"), ("master.key", "master.key"), ("server.key", "server.key")],
 )
 def test_the_server_does_not_start_without_what_it_needs(certbound: Certbound, missing: str, advice: str) -> None:
     (certbound.folder / missing).unlink()

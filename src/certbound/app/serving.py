@@ -12,7 +12,6 @@ from certbound.app.wiring import StartError, make_worker, read_master_key
 from certbound.authority.keys import MasterKeyError, load_ring
 from certbound.config.loading import CONFIG_VARIABLE, load_settings
 from certbound.config.settings import Settings
-from certbound.store.engine import Store
 from certbound.store.upgrading import SchemaState, advice, check
 from certbound.tls.address import bind
 from certbound.tls.door import Door
@@ -31,7 +30,7 @@ def serve(path: Path, *, workers: int, announce: Callable[[str, str], None]) -> 
     """
     settings = load_settings(path)
     configure_logging(settings.log)
-    check_before_start(settings)
+    check_before_start(settings, f"certbound -c {path}")
     os.environ[CONFIG_VARIABLE] = str(path.resolve())  # the workers are new processes
     sockets: dict[str, list[socket.socket]] = {}
     for listener in settings.listener:
@@ -43,19 +42,23 @@ def serve(path: Path, *, workers: int, announce: Callable[[str, str], None]) -> 
     serve_door(_FACTORY, sockets, workers=workers, graceful_seconds=settings.limits.shutdown_seconds)
 
 
-def check_before_start(settings: Settings) -> None:
-    """Check what every worker needs: the master key, the database's schema and a key to sign with."""
+def check_before_start(settings: Settings, program: str = "certbound") -> None:
+    """Check what every worker needs: the master key, the TLS files, the database's schema and a key to sign with.
+
+    `program` is how the command line is called for these settings. Raises StartError and DoorError.
+    """
     master_key = read_master_key(settings.store.master_key_file)
     state = check(settings.store.url)
     if state is not SchemaState.CURRENT:
-        raise StartError(advice(state))
+        raise StartError(advice(state, f"{program} db upgrade"))
+    worker = make_worker(settings)
     try:
-        with Store(settings.store.url) as store:
+        with worker.store as store:
             ring = store.read(lambda connection: load_ring(connection, master_key))
     except MasterKeyError as error:
         raise StartError(f"{error} (see {settings.store.master_key_file})") from None
     if ring.signing_key is None:
-        raise StartError("there is no signing key: run `certbound keys rotate`")
+        raise StartError(f"there is no signing key: run `{program} keys rotate`")
 
 
 def make_door() -> Door:

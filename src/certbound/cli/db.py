@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from certbound.cli.deployment import NotReadyError
-from certbound.cli.output import json_option, print_json
+from certbound.cli.output import json_option, note, print_json
 from certbound.config.loading import load_settings
 from certbound.store.upgrading import HEAD, SchemaState, advice, check, upgrade
 
@@ -23,6 +23,8 @@ def upgrade_schema(config: Path, as_json: bool) -> None:
     url = load_settings(config).store.url
     before = check(url)
     upgrade(url)
+    if before is SchemaState.MISSING:
+        note(f"the database is empty: `certbound -c {config} keys rotate` makes a signing key, `user create` accounts")
     _print(config, check(url), as_json, changed=before is not SchemaState.CURRENT)
 
 

@@ -4,6 +4,7 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from os import PathLike
+from pathlib import Path
 
 from certbound.fetch.trust import trust_roots
 
@@ -37,6 +38,9 @@ class ClientCertificate:
         try:
             context.load_cert_chain(self.certfile, self.keyfile, password=self._unlock)
         except ssl.SSLError as exc:
+            for path, kind in ((self.certfile, "CERTIFICATE"), (self.keyfile, "PRIVATE KEY")):
+                if f"{kind}-----" not in Path(path).read_text("ascii", errors="replace"):
+                    raise ValueError(f"{path}: no PEM file with a {kind.lower()}") from None
             raise ValueError(
                 f"certificate {self.certfile} and key {self.keyfile} cannot be used together: "
                 f"{(exc.reason or 'not PEM').replace('_', ' ').lower()}"

@@ -95,10 +95,19 @@ def _explain(error: ErrorDetails) -> str:
         *sections, key = error["loc"]
         model = _model_at(tuple(str(part) for part in sections))
         known = list(model.model_fields) if model is not None else []
-        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5) or _nearest_elsewhere(str(key))
         advice = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"unknown setting {place!r}: {advice}"
     return f"{place}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _nearest_elsewhere(key: str) -> list[str]:
+    """Give the setting of another section that was perhaps meant: a line below the wrong heading."""
+    sections = {name: _model_at((name,)) for name in Settings.model_fields}
+    by_key = {
+        key: f"{name}.{key}" for name, model in sections.items() if model is not None for key in model.model_fields
+    }
+    return [by_key[found] for found in difflib.get_close_matches(key, by_key, n=1, cutoff=0.7)]
 
 
 def _model_at(sections: tuple[str, ...]) -> type[BaseModel] | None:

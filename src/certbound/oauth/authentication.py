@@ -68,7 +68,7 @@ def authenticate(
         Check(
             "client_enabled", not client.disabled, "enabled", "disabled" if client.disabled else "enabled", _RFC6749_23
         ),
-        Check("method_offered", method in enabled, "a method this server offers", method, "RFC 8414 section 2"),
+        Check("method_offered", method in enabled, "a method this server offers", method.value, "RFC 8414 section 2"),
         used,
     )
     outcome = _METHODS[method](registration, credentials, now)
@@ -90,7 +90,7 @@ class _Outcome:
 def _check_method_used(method: AuthenticationMethod, credentials: Credentials) -> Check:
     expected = ShownMethod(method) if method.has_secret else ShownMethod.NOTHING
     wanted = f"{method} (shows {expected})" if method.is_mutual_tls else str(method)
-    return Check("method_used", credentials.shown is expected, wanted, credentials.shown, _RFC6749_23)
+    return Check("method_used", credentials.shown is expected, wanted, credentials.shown.value, _RFC6749_23)
 
 
 def _by_trusted_chain(registration: Registration, credentials: Credentials, now: datetime) -> _Outcome:

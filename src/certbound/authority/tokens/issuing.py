@@ -59,7 +59,7 @@ class TokenIssuer:
         """Walk a request to its tokens; OAuthError is the client's answer otherwise, StoreUnavailable a 503."""
         credentials = read_credentials(request.form, request.authorization, request.presented)
         grant_type = request.form.required("grant_type")
-        authenticated = await self._authenticate(credentials)
+        authenticated = await self._authenticate(credentials, request.address)
         grant = _grant_of(authenticated, grant_type)
         bound_to = _binding(authenticated)
         authorization = await grant(self._context, authenticated, request.form)
@@ -67,12 +67,12 @@ class TokenIssuer:
             raise OAuthError("temporarily_unavailable", "tokens cannot be recorded at the moment: try again")
         return await self._issue(authorization, bound_to, request.address)
 
-    async def _authenticate(self, credentials: Credentials) -> AuthenticatedClient:
+    async def _authenticate(self, credentials: Credentials, address: str | None) -> AuthenticatedClient:
         if credentials.presented is None and not self._context.policy.token_endpoint_without_certificate:
             raise client_authentication_failed("the token endpoint is closed to connections without a certificate")
         decision = await self._registered.decide(credentials, datetime.fromtimestamp(self._context.clock(), UTC))
         if decision.client is None:
-            _log_refusal(credentials, decision)
+            _log_refusal(credentials, decision, address)
             if decision.error == "invalid_request":
                 raise OAuthError(
                     "invalid_request", "the request authenticates in more than one way: use one method only"
@@ -189,11 +189,12 @@ def _replace(connection: Connection, row: tokens.RefreshToken, redeems: bytes | 
     return True
 
 
-def _log_refusal(credentials: Credentials, decision: Decision) -> None:
+def _log_refusal(credentials: Credentials, decision: Decision, address: str | None) -> None:
     log.warning(
         "client authentication refused",
         extra={
             "client_id": printable(credentials.client_id),
+            "address": address,
             "error": decision.error,
             "failed": [
                 {"check": c.check, "expected": c.expected, "found": c.found, "reference": c.reference}

@@ -39,7 +39,8 @@ class TokenEndpoint:
             return answer(tokens.as_json())
         except OAuthError as error:
             if error.detail:
-                log.info("token refused", extra={"error": error.error, "detail": error.detail})
+                address = request.client.host if request.client else None
+                log.info("token refused", extra={"error": error.error, "detail": error.detail, "address": address})
             if error.error in _FLOORED:
                 await asyncio.sleep(started + ANSWER_FLOOR - loop.time())
             return refusal(error)

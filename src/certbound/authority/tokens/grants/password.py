@@ -12,7 +12,7 @@ from certbound.oauth.authentication import AuthenticatedClient
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import Form
 from certbound.oauth.scope import narrow_scope
-from certbound.store.people import load
+from certbound.store.people import Person, load
 
 GRANT_TYPE = "password"
 
@@ -30,10 +30,9 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
         right = await people.password_is_right(person, password)
     except people.TooManyChecksError:
         raise OAuthError("temporarily_unavailable", "too many passwords are being checked: try again") from None
-    if person is None or not right or person.operator or person.disabled:
-        raise OAuthError(
-            "invalid_grant", "user name or password is wrong", detail="unknown, wrong, disabled or operator"
-        )
+    if person is None or (refusal := _refusal(person, right=right)) is not None:
+        detail = "unknown user" if person is None else f"{refusal}: {person.sub}"
+        raise OAuthError("invalid_grant", "user name or password is wrong", detail=f"{detail}, by {client.client_id}")
     return Authorization(
         client_id=client.client_id,
         subject=person.sub,
@@ -42,3 +41,12 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
         audience=audience,
         refreshable="refresh_token" in client.grant_types,
     )
+
+
+def _refusal(person: Person, *, right: bool) -> str | None:
+    """Say for the log why this person gets nothing; the client is told the same whatever it is."""
+    if not right:
+        return "wrong password"
+    if person.operator:
+        return "an operator is no resource owner"
+    return "disabled" if person.disabled else None
