@@ -6,8 +6,8 @@ import pytest
 
 from .postgres import Databases, NoPostgresError, databases
 
-# How fast a machine is decides nothing.
-hypothesis.settings.register_profile("certbound", deadline=None)
+# How fast a machine is decides nothing, and a run is repeatable.
+hypothesis.settings.register_profile("certbound", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("certbound")
 
 _NOTHING_SKIPS = "CERTBOUND_TEST_NOTHING_SKIPS"

@@ -371,7 +371,7 @@ def another_server_key(config: Path) -> None:
         (short_master_key, "master.key is no master key: it has 5 bytes where 32 were expected"),
         (wrong_master_key, "master.key)"),
         (unknown_setting, "certbound.toml: unknown setting 'oauth.pasword_grant': did you mean 'password_grant'?"),
-        (no_tables, "the database has no tables yet: run `certbound db upgrade`"),
+        (no_tables, "the database has no tables yet: run `certbound -c "),
         (another_server_key, "server.key: this key does not belong to the certificate in "),
     ],
 )

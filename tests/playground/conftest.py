@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 SECONDS = 60  # what no run may take; a hang, not a measure
+WHOLE_SESSION = 1200
 LETTERS = "abcdefghi"
 CERTBOUND = Path(sys.executable).with_name("certbound")
 
@@ -57,7 +58,10 @@ def run_demo(*arguments: str, temporary: Path, environ: Mapping[str, str] = os.e
 
 @contextlib.contextmanager
 def started(
-    *arguments: str, temporary: Path, program: tuple[str, ...] = (str(CERTBOUND), "demo")
+    *arguments: str,
+    temporary: Path,
+    program: tuple[str, ...] = (str(CERTBOUND), "demo"),
+    seconds: float = SECONDS,
 ) -> Iterator["subprocess.Popen[str]"]:
     """Start the demo and, whatever happens, see it gone in the end."""
     process = subprocess.Popen(
@@ -68,7 +72,7 @@ def started(
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
-    watchdog = threading.Timer(SECONDS, process.kill)
+    watchdog = threading.Timer(seconds, process.kill)
     watchdog.start()
     try:
         yield process
@@ -122,7 +126,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A demo in a folder with a space in its name, on free ports, ended by Ctrl-C."""
     temporary = tmp_path_factory.mktemp("up")
     folder = temporary / "a folder"
-    with default_ports_taken(), started("--dir", str(folder), temporary=temporary) as process:
+    with default_ports_taken(), started("--dir", str(folder), temporary=temporary, seconds=WHOLE_SESSION) as process:
         yield Up(folder, read_until(process, "Ctrl-C ends it."))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=SECONDS)
