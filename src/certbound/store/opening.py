@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ _SILENCE_MILLISECONDS = 1500
 #: Milliseconds after which PostgreSQL ends a transaction whose worker has stopped, so that its locks go.
 _IDLE_MILLISECONDS = 10_000
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON")
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -68,6 +69,7 @@ def _open_sqlite(url: URL, path: Path | None, busy_seconds: float) -> Engine:
             target, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
+            _write_ahead(connection, busy_seconds)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error:
@@ -86,6 +88,19 @@ def _open_sqlite(url: URL, path: Path | None, busy_seconds: float) -> Engine:
         pool_timeout=POOL_SECONDS,
         hide_parameters=True,
     )
+
+
+def _write_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Switch to the write-ahead log, which SQLite refuses at once while another process has a lock."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def for_reading(engine: Engine) -> Engine:
