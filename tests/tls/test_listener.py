@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from certbound.tls.context import DoorError
 from certbound.tls.door import Door
 from certbound.tls.listener import ClientCertificate, Listener
 
-from .conftest import Application, Pki
+from .conftest import Application, Pki, answer, opened
 
 
 @pytest.fixture
@@ -171,3 +172,17 @@ def test_a_connection_finds_its_listener_by_the_address_it_came_in_by() -> None:
 def test_two_listeners_of_one_name_are_refused(files: tuple[Path, Path]) -> None:
     with pytest.raises(DoorError, match="same name"):
         Door([make(*files), make(*files)])
+
+
+def test_answers_are_sent_without_delay_on_either_loop(pki: Pki, loop_kind: str) -> None:
+    """asyncio sets TCP_NODELAY only where the listening socket was made for TCP by name."""
+    found: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        transport = receive.__self__.transport
+        found.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        await answer(send, 200, b"{}")
+
+    with opened(Door([make(pki.certificate, pki.key, name="want", app=app)]), Application(), pki, loop_kind) as door:
+        door.ask()
+    assert found == [1]

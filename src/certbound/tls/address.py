@@ -79,7 +79,8 @@ def _bind_host(address: str) -> list[socket.socket]:
 
 
 def _bind_address(family: int, where: Any) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, since asyncio sets TCP_NODELAY on no other; without, every answer may wait 40 ms for an ACK.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

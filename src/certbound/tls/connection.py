@@ -73,6 +73,7 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._phase = _Phase.HANDSHAKE
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = False  # the first byte was one of TLS
+        self._unsent = bytearray()  # plaintext on its way out
         self._paused = False  # HTTP takes no more for now
         self._socket_ended = False  # the peer closed its side of the socket
         self._input_ended = False  # and HTTP was told
@@ -270,20 +271,18 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._loop.call_soon(self._resume)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt and send; dropped once closing."""
+        """Encrypt and send, with what is written right after it in the same records; dropped once closing."""
         if self._phase is not _Phase.OPEN:
             return
-        view = memoryview(data)
-        try:
-            for start in range(0, len(view), _PIECE_BYTES):
-                self._tls.sendall(view[start : start + _PIECE_BYTES])
-                self._flush()
-        except SSL.Error as error:
-            self._log_refusal("connection_failed", reason(error))
-            self.abort()
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent += data
+        if len(self._unsent) > _PIECE_BYTES:
+            self._send()
 
     def close(self) -> None:
         """Say goodbye (close_notify) after what was written, and close; the peer need not answer."""
+        self._send()
         if self._phase is not _Phase.OPEN:
             return
         with contextlib.suppress(SSL.Error):
@@ -331,10 +330,25 @@ class Connection(asyncio.Protocol, asyncio.Transport):
             if not self._http.eof_received():
                 self.close()
 
+    def _send(self) -> None:
+        if not self._unsent or self._phase is not _Phase.OPEN:
+            return
+        unsent, self._unsent = memoryview(self._unsent), bytearray()
+        try:
+            for start in range(0, len(unsent), _PIECE_BYTES):
+                self._tls.sendall(unsent[start : start + _PIECE_BYTES])
+                self._flush()
+        except SSL.Error as error:
+            self._log_refusal("connection_failed", reason(error))
+            self.abort()
+
     def _flush(self) -> None:
         with contextlib.suppress(SSL.WantReadError):
             while True:
-                self._raw.write(self._tls.bio_read(_PIECE_BYTES))
+                ciphertext = self._tls.bio_read(_PIECE_BYTES)
+                self._raw.write(ciphertext)
+                if len(ciphertext) < _PIECE_BYTES:
+                    return
 
     def _close_socket(self, *, linger: bool) -> None:
         """Close after what was written; with `linger` swallow what the peer sends, lest a reset destroy our words."""
