@@ -7,8 +7,8 @@ decided per client by `oauth` and `chain`, later and in one place; what an appli
     listener.Listener           one address: certificate, mode, limits and the ASGI application behind it
     listener.ClientCertificate  none | want | require | forwarded
     listener.Limits             deadlines in seconds and caps in bytes
-    listener.bind               a bind text as sockets, for the process that starts workers
-    serving.Door                the listeners of one process and what lives as long as they are open
+    address.bind                a bind text as sockets, for the process that starts workers
+    door.Door                   the listeners of one process and what lives as long as they are open
     serving.serve               run a door until SIGTERM, in this process or in several workers
     serving.running             run a door inside a running event loop, for a demo or a test
     context.DoorError           a door cannot open; one line that says what to do

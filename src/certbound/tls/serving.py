@@ -38,7 +38,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let requests under way finish for `graceful_seconds`.
 
-    `sockets` are bound ones by their listeners' names (`listener.bind`); they are closed at the end. SIGHUP reloads
+    `sockets` are bound ones by their listeners' names (`address.bind`); they are closed at the end. SIGHUP reloads
     in place; with several workers it replaces them one by one. For those, `factory` is an import string
     (`"module:function"`) or can be pickled. Raises what kept the door from opening, or DoorError.
     """
