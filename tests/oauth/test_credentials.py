@@ -49,6 +49,8 @@ def test_what_the_body_shows(values: dict[str, str], shown: ShownMethod) -> None
         ({}, "Basic ***"),
         ({}, "Basic " + b64encode(b"\xff:s").decode()),
         ({}, basic("%ff:s")),
+        ({}, basic("a%00:s")),
+        ({}, basic("a" * 257 + ":s")),
     ],
 )
 def test_credentials_that_are_none_or_more_than_one_are_an_invalid_request(

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 from certbound.certificates.presented import PresentedChain
 from certbound.oauth.errors import OAuthError
-from certbound.oauth.form import Form
+from certbound.oauth.form import MAX_LENGTHS, Form
 
 
 class ShownMethod(StrEnum):
@@ -62,4 +62,6 @@ def _read_basic(authorization: str) -> tuple[str, str]:
         raise OAuthError("invalid_request", "the Authorization header is not well-formed") from error
     if not colon or not client_id or not secret:
         raise OAuthError("invalid_request", "the Authorization header holds no client_id or no secret")
+    if len(client_id) > MAX_LENGTHS["client_id"] or "\0" in client_id:
+        raise OAuthError("invalid_request", "the client_id in the Authorization header is too long or holds a NUL")
     return client_id, secret
