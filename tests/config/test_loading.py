@@ -67,6 +67,14 @@ def test_one_line_names_the_place_and_what_to_write(
     assert len(str(refused.value).splitlines()) == 1
 
 
+def test_settings_without_a_listener_say_that_one_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "certbound.toml"
+    for text in ("", "listener = []\n"):
+        path.write_text(text)
+        with pytest.raises(SettingsError, match="certbound.toml: listener: .* at least 1"):
+            load_settings(path, {})
+
+
 def test_a_missing_file_tells_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="certbound init"):
         load_settings(tmp_path / "certbound.toml", {})

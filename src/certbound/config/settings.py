@@ -140,7 +140,7 @@ class Settings(Section):
     issuer: HttpsUrl = "https://localhost:9443"
     """The server's identifier and the base of its URLs; tokens carry it as `iss`, compared code point by code point."""
     store: StoreSettings = StoreSettings()
-    listener: tuple[ListenerSettings, ...] = Field(default=(), min_length=1)
+    listener: tuple[ListenerSettings, ...] = Field(default=(), min_length=1, validate_default=True)
     oauth: OAuthSettings = OAuthSettings()
     lifetimes: LifetimeSettings = LifetimeSettings()
     limits: LimitSettings = LimitSettings()
