@@ -54,7 +54,8 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("[oauth\n", {}, "certbound.toml"),
         (LISTENER, {}, "2 listeners have the same name"),
         ("", {"CERTBOUND__LISTENER__4__BIND": "x"}, "CERTBOUND__LISTENER__4__BIND: there is no '4'"),
-        ("", {"CERTBOUND__LISTENER__BIND": "x"}, "name the number of the entry"),
+        ("", {"CERTBOUND__LISTENER__BIND": "x"}, "for instance CERTBOUND__LISTENER__0__BIND"),
+        ("", {"CERTBOUND__LISTENER__0": "x"}, "for instance CERTBOUND__LISTENER__0__BIND"),
         ("", {"CERTBOUND__STORE__URL_FILE": "/nowhere/url"}, "CERTBOUND__STORE__URL_FILE"),
     ],
 )

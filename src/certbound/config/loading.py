@@ -75,7 +75,8 @@ def _put(document: dict[str, Any], name: str, text: str) -> None:
         if not isinstance(place, dict | list):
             raise SettingsError(f"{name}: there is no {section!r} to set something in")
     if not isinstance(place, dict):
-        raise SettingsError(f"{name}: name the number of the entry and the key, for instance {name}__0__BIND")
+        entry = f"{PREFIX}{'__'.join(sections).upper()}__0__BIND"
+        raise SettingsError(f"{name}: name the number of the entry and the key, for instance {entry}")
     place[key] = _value(text)
 
 
