@@ -51,6 +51,8 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ('issuer = "http://as.example.com"\n', {}, "issuer: write an https URL"),
         ('issuer = "https://as.example.com?x"\n', {}, "issuer: write an https URL"),
         ("[lifetimes]\naccess_token = 0\n", {}, "lifetimes.access_token"),
+        ('[store]\nurl = "mysql://db/certbound"\n', {}, "store.url: write sqlite:///FILE or postgresql://"),
+        ('[store]\nurl = "certbound.db"\n', {}, "store.url: write sqlite:///FILE or postgresql://"),
         ("[oauth\n", {}, "certbound.toml"),
         (LISTENER, {}, "2 listeners have the same name"),
         ("", {"CERTBOUND__LISTENER__4__BIND": "x"}, "CERTBOUND__LISTENER__4__BIND: there is no '4'"),

@@ -29,8 +29,15 @@ def _resource(uri: str) -> str:
     return uri
 
 
+def _store_url(url: str) -> str:
+    if not url.startswith(("sqlite:///", "postgresql://")):
+        raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+    return url
+
+
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 ResourceUri = Annotated[str, AfterValidator(_resource)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Seconds = Annotated[int, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
 Face = Literal["oauth"]
@@ -45,7 +52,7 @@ class Section(BaseModel):
 class StoreSettings(Section):
     """`[store]`: where everything that must last is kept."""
 
-    url: str = "sqlite:///certbound.db"
+    url: StoreUrl = "sqlite:///certbound.db"
     """SQLite (`sqlite:///FILE`, relative to the settings file) or PostgreSQL (`postgresql://...`)."""
     master_key_file: Path = Path("master.key")
     """File with the 32 bytes under which signing keys are sealed; mode 0600, made by `certbound init`."""
