@@ -74,7 +74,7 @@ def test_settings_without_a_listener_say_that_one_is_missing(tmp_path: Path) -> 
     path = tmp_path / "certbound.toml"
     for text in ("", "listener = []\n"):
         path.write_text(text)
-        with pytest.raises(SettingsError, match="certbound.toml: listener: .* at least 1"):
+        with pytest.raises(SettingsError, match=r"certbound\.toml: listener: .* at least 1"):
             load_settings(path, {})
 
 
