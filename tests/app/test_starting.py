@@ -78,3 +78,14 @@ async def test_bad_settings_leave_everything_as_it_was(config: Path, caplog: pyt
             rewrite(config, bad, good)
             assert (listener.app, listener.client_certificate) == before
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["settings kept"] * 2
+
+
+async def test_the_wrong_master_key_replaces_nothing(config: Path, caplog: pytest.LogCaptureFixture) -> None:
+    behind = Replaceable(lambda: make_worker(load_settings(config, {})))
+    (listener,) = behind.listeners
+    before = listener.app
+    async with behind.alive():
+        (config.parent / "master.key").write_bytes(bytes(32))
+        await behind.replace()
+        assert listener.app is before
+    assert "settings kept" in caplog.messages

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from certbound.app.wiring import StartError, Worker
+from certbound.authority.keys import MasterKeyError
 from certbound.config.loading import SettingsError
 from certbound.store.engine import StoreUnavailable
 from certbound.tls.context import DoorError
@@ -52,7 +53,7 @@ class Replaceable:
         try:
             worker = self._make()
             await life.enter_async_context(worker.alive())
-        except (SettingsError, StartError, DoorError, StoreUnavailable) as error:
+        except (SettingsError, StartError, MasterKeyError, DoorError, StoreUnavailable) as error:
             log.error("settings kept", extra={"reason": str(error)})
             return
         for listener in self.listeners:
