@@ -7,8 +7,9 @@ import pytest
 from certbound.app.installation import InstallationError, install
 from certbound.app.replacing import Replaceable
 from certbound.app.serving import check_before_start
-from certbound.app.wiring import StartError, make_worker
+from certbound.app.wiring import StartError, Worker, make_worker
 from certbound.config.loading import load_settings
+from certbound.store.engine import Store
 
 
 @pytest.fixture
@@ -89,3 +90,22 @@ async def test_the_wrong_master_key_replaces_nothing(config: Path, caplog: pytes
         await behind.replace()
         assert listener.app is before
     assert "settings kept" in caplog.messages
+
+
+async def test_a_server_that_ends_right_after_a_reload_ends_what_was_replaced_too(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Store] = []
+    close = Store.close
+    monkeypatch.setattr(Store, "close", lambda store: (closed.append(store), close(store)))
+    made: list[Worker] = []
+
+    def make() -> Worker:
+        made.append(make_worker(load_settings(config, {})))
+        return made[-1]
+
+    behind = Replaceable(make)
+    async with behind.alive():
+        await behind.replace()
+    assert set(closed) == {worker.store for worker in made}
+    assert len(made) == 2

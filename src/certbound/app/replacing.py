@@ -42,6 +42,7 @@ class Replaceable:
         try:
             yield
         finally:
+            await asyncio.sleep(0)  # a task that has not begun would be cancelled without closing anything
             for retiring in self._retiring:
                 retiring.cancel()
             await asyncio.gather(*self._retiring, return_exceptions=True)
