@@ -1,15 +1,25 @@
+import errno
+import logging
+import os
 import sqlite3
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.oauth.making import make
 
 from certbound.app.installation import InstallationError, install
+from certbound.app.logs import configure_logging
 from certbound.app.replacing import Replaceable
 from certbound.app.serving import check_before_start
 from certbound.app.wiring import StartError, Worker, make_worker
+from certbound.certificates.files import read_certificate
 from certbound.config.loading import load_settings
+from certbound.config.settings import LogSettings
 from certbound.store.engine import Store
+from certbound.tls.context import DoorError
 
 
 @pytest.fixture
@@ -56,6 +66,70 @@ def test_a_start_on_an_empty_database_is_refused(config: Path) -> None:
     assert "certbound db" in refusal(config)
 
 
+@pytest.mark.parametrize(("version", "said"), [("0000", "certbound db upgrade"), ("9999", "newer")])
+def test_a_start_on_the_database_of_another_version_is_refused(config: Path, version: str, said: str) -> None:
+    with sqlite3.connect(config.parent / "certbound.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    connection.close()
+    assert said in refusal(config)
+
+
+@pytest.mark.parametrize("missing", ["server.crt", "server.key"])
+def test_a_start_without_a_listeners_file_is_refused(config: Path, missing: str) -> None:
+    (config.parent / missing).unlink()
+    with pytest.raises(DoorError, match=f'listener "main": .*{missing}'):
+        check_before_start(load_settings(config, {}), "certbound")
+
+
+def test_a_start_with_another_listeners_key_is_refused(config: Path) -> None:
+    (config.parent / "server.key").write_bytes(make("CN=another").key_pem)
+    with pytest.raises(DoorError, match='listener "main"'):
+        check_before_start(load_settings(config, {}), "certbound")
+
+
+def test_a_second_installation_after_one_that_failed_finds_the_folder_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    how: dict[str, Any] = {"issuer": "https://localhost", "bind": "127.0.0.1:0", "actor": "tester"}
+    monkeypatch.setattr("certbound.app.installation.upgrade", full)
+    with pytest.raises(InstallationError, match="No space left"):
+        install(tmp_path, now=datetime.now(UTC), **how)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    made = install(tmp_path, now=datetime.now(UTC), **how)
+    assert made.admin_password not in repr(made)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert {name for name, mode in modes.items() if mode & 0o077} == {"certbound.toml", "server.crt"}
+
+
+def test_a_certificate_is_made_for_the_issuers_host_and_the_address_bound(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"actor": "tester", "now": datetime.now(UTC)}
+    made = install(tmp_path, issuer="https://as.example.com:9443/tenant", bind="[::1]:9443", **how)
+    san = read_certificate(made.server_certificate.read_bytes(), "server.crt").san
+    assert set(san.dns) == {"localhost", "as.example.com"}
+    assert {bytes(address) for address in san.ip} == {ip_address(text).packed for text in ("127.0.0.1", "::1")}
+
+
+def test_a_log_line_of_each_format_has_its_details(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        for form, expected in (("json", '"client_id": "orders"'), ("console", "client_id")):
+            configure_logging(LogSettings.model_validate({"format": form, "level": "warning"}))
+            logging.getLogger("certbound.test").info("not written")
+            logging.getLogger("certbound.test").warning("refused", extra={"client_id": "orders"})
+            written = capsys.readouterr().err
+            assert expected in written
+            assert "not written" not in written
+            assert len(written.splitlines()) == 1
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
 async def test_good_settings_replace_the_worker_behind_the_same_listeners(config: Path) -> None:
     behind = Replaceable(lambda: make_worker(load_settings(config, {})))
     (listener,) = behind.listeners
@@ -97,14 +171,19 @@ async def test_a_server_that_ends_right_after_a_reload_ends_what_was_replaced_to
 ) -> None:
     closed: list[Store] = []
     close = Store.close
-    monkeypatch.setattr(Store, "close", lambda store: (closed.append(store), close(store)))
+
+    def closing(store: Store) -> None:
+        closed.append(store)
+        close(store)
+
+    monkeypatch.setattr(Store, "close", closing)
     made: list[Worker] = []
 
-    def make() -> Worker:
+    def make_one() -> Worker:
         made.append(make_worker(load_settings(config, {})))
         return made[-1]
 
-    behind = Replaceable(make)
+    behind = Replaceable(make_one)
     async with behind.alive():
         await behind.replace()
     assert set(closed) == {worker.store for worker in made}
