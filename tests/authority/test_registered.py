@@ -1,13 +1,17 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from tests.authority.house import House, orders
-from tests.oauth.making import DAY, NOW
+from tests.authority.house import ROOT, House, orders
+from tests.oauth.making import DAY, NOW, dns, make
 
 from certbound.authority import keys, registered
 from certbound.oauth.credentials import Credentials, ShownMethod
+from certbound.oauth.errors import OAuthError
+from certbound.store import keys as stored_keys
+from certbound.store.engine import Store, StoreUnavailable
 
 CREDENTIALS: dict[str, Any] = {"grant_type": "client_credentials", "client_id": "orders"}
 
@@ -87,3 +91,105 @@ async def test_a_retired_key_is_published_no_more_and_the_one_that_signs_cannot_
 async def test_the_wrong_master_key_opens_nothing(house: House) -> None:
     with pytest.raises(keys.MasterKeyError):
         house.store.read(partial(keys.load_ring, master_key=bytes(32)))
+
+
+async def test_what_was_read_before_a_change_is_not_kept_after_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision under way while the revision moves on must not bring its old registration into the new knowledge."""
+    credentials = Credentials("orders", ShownMethod.NOTHING, orders().presented())
+    reading = house.store.reading
+
+    async def slow(work: Any) -> Any:
+        found = await reading(work)
+        if "client_id" in work.keywords:
+            monkeypatch.undo()
+            house.disable("orders")
+            await house.registered.refresh()
+        return found
+
+    monkeypatch.setattr(house.store, "reading", slow)
+    await house.registered.decide(credentials, NOW)
+    assert (await house.registered.decide(credentials, NOW)).client is None
+
+
+async def test_what_a_client_sends_along_does_not_fill_the_memory(house: House) -> None:
+    padded = make(issuer=ROOT, san=[dns(f"name-{number}.{'x' * 40}.example.com") for number in range(400)], ca=True)
+    for others in ((), (padded,)):
+        credentials = Credentials("orders", ShownMethod.NOTHING, orders().presented(*others))
+        assert (await house.registered.decide(credentials, NOW)).client is not None
+    assert len(padded.der) > registered.MAX_REMEMBERED_CHAIN
+    assert len(house.registered._snapshot._decisions) == 1
+
+
+async def test_decisions_and_clients_fill_bounded_memory(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registered, "MAX_DECISIONS", 3)
+    monkeypatch.setattr(registered, "MAX_CLIENTS", 3)
+    for number in range(6):
+        house.client(f"client-{number}", "tls_client_auth")
+        await house.registered.refresh()
+    for number in range(6):
+        credentials = Credentials(f"client-{number}", ShownMethod.NOTHING, orders().presented())
+        assert (await house.registered.decide(credentials, NOW)).client is not None
+    assert len(house.registered._snapshot._decisions) == 3
+    assert list(house.registered._snapshot.clients) == ["client-3", "client-4", "client-5"]
+
+
+async def test_secrets_are_never_remembered_and_refusals_are_decided_anew(house: House) -> None:
+    secret = house.client("s", "client_secret_post", bound=False)
+    await house.registered.refresh()
+    shown = [
+        Credentials("s", ShownMethod.SECRET_POST, orders().presented(), secret),
+        Credentials("s", ShownMethod.SECRET_POST, None, "wrong"),
+        Credentials("orders", ShownMethod.NOTHING, make("CN=stranger").presented()),
+    ]
+    for credentials in shown:
+        await house.registered.decide(credentials, NOW)
+    assert not house.registered._snapshot._decisions
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable("away"), keys.MasterKeyError("another"), KeyError("whatever")])
+async def test_the_revision_is_polled_whatever_happens(
+    house: House, monkeypatch: pytest.MonkeyPatch, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(registered, "POLL_SECONDS", 0.001)
+    reading = house.store.reading
+    failures = iter([failure, failure])
+    confirmed = asyncio.Event()
+
+    async def failing(work: Any) -> Any:
+        for error in failures:
+            raise error
+        confirmed.set()
+        return await reading(work)
+
+    monkeypatch.setattr(house.store, "reading", failing)
+    polling = asyncio.create_task(house.registered.keep_current())
+    try:
+        async with asyncio.timeout(10):
+            await confirmed.wait()
+        assert not polling.done()
+    finally:
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2
+
+
+async def test_a_server_without_a_signing_key_issues_nothing(store: Store) -> None:
+    house = House(store)
+    house.client("s", "client_secret_post", bound=False)
+    await house.registered.refresh()
+    assert house.registered.public_jwks == ()
+    with pytest.raises(OAuthError, match="no signing key is available"):
+        _ = house.registered.signing_key
+    with pytest.raises(keys.SigningKeyError, match="no key x in use"):
+        store.write(partial(keys.retire, kid="x", **house.by))
+
+
+async def test_of_two_keys_made_in_one_second_the_second_signs(house: House) -> None:
+    for _ in range(3):
+        house.rotate()
+    made = house.store.read(stored_keys.load_all)
+    await house.registered.refresh()
+    assert house.registered.signing_key.kid == made[-1].kid
+    assert len({key.created_at for key in made}) == 4
