@@ -1,9 +1,14 @@
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.oauth.making import DAY, NOW, Identity, authority, dns, make, new_key
 
+from certbound.certificates.presented import PresentedChain
 from certbound.certificates.subject import SubjectMatch
 from certbound.oauth.authentication import Decision, authenticate
 from certbound.oauth.binding import binding_refusal, confirmation
@@ -29,7 +34,7 @@ def registration(method: str, **changes: Any) -> Registration:
     if method == "tls_client_auth":
         subject = SubjectMatch.parse("tls_client_auth_san_dns", "orders.example.com")
         return Registration(
-            replace(client, subject=subject, trust=("partners",), **changes), anchors=(ROOT.certificate,)
+            replace(client, **{"subject": subject, "trust": ("partners",)} | changes), anchors=(ROOT.certificate,)
         )
     registered = (MINE.certificate, EXPIRED.certificate) if how.is_mutual_tls else ()
     return Registration(replace(client, **changes), certificates=registered)
@@ -145,3 +150,96 @@ def test_a_token_is_good_with_the_certificate_it_is_bound_to_and_no_other() -> N
 def test_a_binding_that_is_not_understood_is_refused(cnf: object) -> None:
     assert binding_refusal({"cnf": cnf}, MINE.presented()) is not None
     assert binding_refusal({}, MINE.presented()) is not None
+
+
+@pytest.mark.parametrize("method", ["tls_client_auth", "self_signed_tls_client_auth"])
+@pytest.mark.parametrize("leaf", [b"", b"junk", MINE.der[:-1], MINE.der + b"0", b"0" * 70_000])
+def test_a_certificate_that_cannot_be_read_is_none(method: str, leaf: bytes) -> None:
+    credentials = Credentials("orders", ShownMethod.NOTHING, PresentedChain(leaf, (MINE.der, GOOD.der, ROOT.der)))
+    decision = authenticate(registration(method), credentials, enabled=set(AuthenticationMethod), now=NOW)
+    assert [check.check for check in decision.failed] == ["certificate_presented"]
+
+
+def test_without_a_registered_subject_nobody_is_the_client() -> None:
+    decision = decide(registration("tls_client_auth", subject=None), GOOD)
+    assert [check.check for check in decision.failed] == ["subject"]
+
+
+def test_without_anchors_nobody_is_trusted() -> None:
+    registered = replace(registration("tls_client_auth"), anchors=())
+    assert [check.check for check in decide(registered, GOOD, ROOT).failed] == ["chain"]
+
+
+def test_the_leaf_itself_is_no_anchor_even_where_it_is_registered_as_one() -> None:
+    itself = make(san=SAN, ca=True)
+    registered = replace(registration("tls_client_auth"), anchors=(itself.certificate,))
+    assert "chain" in {check.check for check in decide(registered, itself).failed}
+
+
+@pytest.mark.parametrize(
+    ("purposes", "right"),
+    [
+        (None, True),
+        ([ExtendedKeyUsageOID.CLIENT_AUTH], True),
+        ([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH], True),
+        ([ExtendedKeyUsageOID.SERVER_AUTH], False),
+        ([ExtendedKeyUsageOID.EMAIL_PROTECTION], False),
+        ([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE], False),
+    ],
+)
+def test_a_leaf_made_for_something_else_is_refused_by_its_purposes(
+    purposes: list[x509.ObjectIdentifier] | None, right: bool
+) -> None:
+    decision = decide(registration("tls_client_auth"), make(issuer=ROOT, san=SAN, purposes=purposes))
+    assert [check.check for check in decision.failed] == ([] if right else ["extended_key_usage"])
+
+
+def test_a_weak_key_is_refused_by_both_methods_though_everything_else_is_right() -> None:
+    weak = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that it is weak is the point
+    pki = decide(registration("tls_client_auth"), make(issuer=ROOT, san=SAN, key=weak))
+    assert "key_strength" in {check.check for check in pki.failed}
+    mine = make("CN=mine", key=weak)
+    registered = replace(registration("self_signed_tls_client_auth"), certificates=(mine.certificate,))
+    assert [check.check for check in decide(registered, mine).failed] == ["key_strength"]
+
+
+@pytest.mark.parametrize(("seconds", "right"), [(-1, False), (0, True), (1, True)])
+def test_the_second_of_not_before_is_the_first_that_counts(seconds: int, right: bool) -> None:
+    edge = make("CN=mine", not_before=NOW - timedelta(seconds=seconds))
+    registered = replace(registration("self_signed_tls_client_auth"), certificates=(edge.certificate,))
+    assert (decide(registered, edge).client is not None) == right
+
+
+@pytest.mark.parametrize(("seconds", "right"), [(-1, False), (0, True), (1, True)])
+def test_the_second_of_not_after_is_the_last_that_counts(seconds: int, right: bool) -> None:
+    edge = make("CN=mine", not_after=NOW + timedelta(seconds=seconds))
+    registered = replace(registration("self_signed_tls_client_auth"), certificates=(edge.certificate,))
+    assert (decide(registered, edge).client is not None) == right
+
+
+def test_an_expired_intermediate_ends_the_path() -> None:
+    late = authority("CN=Mid", issuer=ROOT, key=MID.key, not_after=NOW - DAY / 2)
+    below = make(issuer=late, san=SAN)
+    assert [check.check for check in decide(registration("tls_client_auth"), below, late).failed] == ["chain"]
+    assert decide(registration("tls_client_auth"), below, MID).client is not None
+
+
+def test_a_decision_is_good_until_the_first_certificate_of_its_path_runs_out() -> None:
+    soon = authority("CN=Mid", issuer=ROOT, not_after=NOW + timedelta(hours=1))
+    decision = decide(registration("tls_client_auth"), make(issuer=soon, san=SAN), soon)
+    assert decision.good_until == NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("method", ["tls_client_auth", "self_signed_tls_client_auth"])
+def test_a_stranger_is_not_told_that_a_client_uses_another_method(method: str) -> None:
+    """Who shows a secret beside a wrong certificate learns nothing of what is registered."""
+    for identity in (None, make("CN=stranger")):
+        assert decide(registration(method), identity, shown="client_secret_post", secret="x").error == "invalid_client"
+
+
+def test_no_check_says_a_secret() -> None:
+    for secret in (SECRET, "a wrong one"):
+        decision = decide(registration("client_secret_post"), shown="client_secret_post", secret=secret)
+        assert secret not in str(decision.checks)
+        assert secret not in repr(decision)
+        assert SECRET_SHA256.hex() not in str(decision)
