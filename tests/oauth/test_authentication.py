@@ -33,9 +33,8 @@ def registration(method: str, **changes: Any) -> Registration:
     client = Client("orders", "Orders", how, secret_sha256=SECRET_SHA256 if how.has_secret else None)
     if method == "tls_client_auth":
         subject = SubjectMatch.parse("tls_client_auth_san_dns", "orders.example.com")
-        return Registration(
-            replace(client, **{"subject": subject, "trust": ("partners",)} | changes), anchors=(ROOT.certificate,)
-        )
+        members: dict[str, Any] = {"subject": subject, "trust": ("partners",)} | changes
+        return Registration(replace(client, **members), anchors=(ROOT.certificate,))
     registered = (MINE.certificate, EXPIRED.certificate) if how.is_mutual_tls else ()
     return Registration(replace(client, **changes), certificates=registered)
 
