@@ -95,10 +95,10 @@ def is_redirect_uri(uri: str) -> bool:
     """Say whether a redirect URI may be registered: https, or http on the local machine (RFC 9700 section 2.6)."""
     try:
         parts = urlsplit(uri)
-        host = parts.hostname or ""
+        host, _ = parts.hostname or "", parts.port  # a port that is none shows only when it is asked for
     except ValueError:
         return False
-    if not uri.isascii() or "#" in uri or "\\" in uri or "@" in parts.netloc or any(c <= " " for c in uri) or not host:
+    if not host or "@" in parts.netloc or not all("!" <= c <= "~" and c not in "#\\" for c in uri):
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and _is_local(host))
 
