@@ -47,6 +47,19 @@ def test_an_absolute_uri_names_a_resource(uri: str) -> None:
     assert is_resource_indicator(uri)
 
 
-@pytest.mark.parametrize("uri", ["", "a.example", "/api", "https://a.example/#", "https://a b", "https://ä.example"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "a.example",
+        "/api",
+        "https://a.example/#",
+        "https://a b",
+        "https://ä.example",
+        "https://a\n",
+        "urn:\0",
+        "https://[a",
+    ],
+)
 def test_anything_else_names_none(uri: str) -> None:
     assert not is_resource_indicator(uri)

@@ -13,7 +13,7 @@ def is_resource_indicator(uri: str) -> bool:
         parts = urlsplit(uri)
     except ValueError:
         return False
-    return bool(parts.scheme and (parts.netloc or parts.path)) and "#" not in uri and uri.isascii() and " " not in uri
+    return bool(parts.scheme and (parts.netloc or parts.path)) and all("!" <= c <= "~" and c != "#" for c in uri)
 
 
 def narrow_audience(requested: tuple[str, ...], allowed: tuple[str, ...], default: str) -> tuple[str, ...]:
