@@ -44,6 +44,7 @@ def self_signed(house: House, client_id: str = "alone") -> None:
 def test_an_id_is_made_where_none_is_asked_for_and_no_two_are_the_same(house: House) -> None:
     made = {register(house, None, "client_secret_basic").client.client_id for _ in range(5)}
     assert len(made) == 5
+    assert all(client_id.isalnum() for client_id in made)  # so that no command line takes one for an option
     with pytest.raises(ClientError, match="there is a client 'orders' already"):
         register(house, "orders", "client_secret_basic")
 
