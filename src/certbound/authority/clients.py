@@ -83,7 +83,7 @@ def register(
     secret = secrets.token_urlsafe(32)
     accepted = accept_registration(
         request,
-        client_id=request.client_id if request.client_id is not None else secrets.token_hex(12),  # never begins with a hyphen
+        client_id=request.client_id if request.client_id is not None else secrets.token_hex(12),
         known_grants=known_grants,
         secret_sha256=hashlib.sha256(secret.encode()).digest(),
         now=now,
