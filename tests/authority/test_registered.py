@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ from tests.authority.house import ROOT, House, orders
 from tests.oauth.making import DAY, NOW, dns, make
 
 from certbound.authority import keys, registered
+from certbound.jose.keys import generate_signing_key
 from certbound.oauth.credentials import Credentials, ShownMethod
 from certbound.oauth.errors import OAuthError
 from certbound.store import keys as stored_keys
@@ -193,3 +195,11 @@ async def test_of_two_keys_made_in_one_second_the_second_signs(house: House) -> 
     await house.registered.refresh()
     assert house.registered.signing_key.kid == made[-1].kid
     assert len({key.created_at for key in made}) == 4
+
+
+def test_no_kid_is_taken_for_an_option_by_a_command_line(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = generate_signing_key()
+    made = [replace(generate_signing_key(), kid="-option"), good]
+    monkeypatch.setattr(keys, "generate_signing_key", lambda _: made.pop(0))
+    house.rotate()
+    assert house.store.read(stored_keys.load_all)[-1].kid == good.kid

@@ -42,6 +42,8 @@ def rotate(connection: Connection, master_key: bytes, *, algorithm: str, actor: 
     Raises ValueError for an unknown algorithm.
     """
     key = generate_signing_key(algorithm)
+    while key.kid.startswith("-"):  # which a command line would take for an option
+        key = generate_signing_key(algorithm)
     stored = StoredSigningKey(
         kid=key.kid,
         algorithm=algorithm,
