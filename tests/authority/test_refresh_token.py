@@ -109,3 +109,29 @@ async def test_a_scope_taken_from_the_client_is_gone_from_its_refresh_tokens(hou
     house.update("app", scopes=("write",))
     await house.registered.refresh()
     assert (await house.refresh("app", first.refresh_token, None)).scopes == ("write",)
+
+
+async def test_a_narrow_refresh_takes_nothing_from_the_next_one(house: House) -> None:
+    house.client("wide", "none", resources=("https://one.example", "https://two.example"))
+    await house.registered.refresh()
+    first = await house.log_in("wide", resource=("https://one.example", "https://two.example"))
+    narrow = await house.refresh("wide", first.refresh_token, None, scope="read", resource=("https://one.example",))
+    assert narrow.scopes == ("read",)
+    again = await house.refresh("wide", narrow.refresh_token, None)
+    assert again.scopes == ("read", "write")
+    audiences = [issued.audience for issued in house.trail._waiting]
+    assert audiences[1:] == [("https://one.example",), ("https://one.example", "https://two.example")]
+
+
+async def test_a_resource_taken_from_the_client_is_gone_from_its_refresh_tokens(house: House) -> None:
+    house.client("wide", "none", resources=("https://one.example", "https://two.example"))
+    await house.registered.refresh()
+    first = await house.log_in("wide", resource=("https://one.example", "https://two.example"))
+    house.update("wide", resources=("https://two.example",))
+    await house.registered.refresh()
+    second = await house.refresh("wide", first.refresh_token, None)
+    assert house.trail._waiting[-1].audience == ("https://two.example",)
+    house.update("wide", resources=())
+    await house.registered.refresh()
+    error = await house.refusal(house.refresh("wide", second.refresh_token, None))
+    assert error.error == "invalid_target"

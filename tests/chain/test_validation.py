@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from certbound.certificates.certificate import parse_certificate
 from certbound.certificates.policy import check_pki_leaf
 from certbound.chain import memory
-from certbound.chain.validation import MAXIMUM_CERTIFICATES, ChainDecision, validate_chain
+from certbound.chain.validation import MAXIMUM_CERTIFICATES, MAXIMUM_PRESENTED_BYTES, ChainDecision, validate_chain
 
 from .conftest import Holder
 
@@ -336,6 +336,17 @@ def test_the_number_of_presented_certificates_is_bounded(authorities: Any, now: 
     assert _failed(decision) == {"chain_length", "chain"}
     decision = validate_chain(leaf.certificate, [root.der] * (MAXIMUM_CERTIFICATES - 1), [root.certificate], now=now)
     assert decision.path
+
+
+def test_the_size_of_presented_intermediates_is_bounded(authorities: Any, now: datetime) -> None:
+    root = authorities.ca("Root")
+    leaf = authorities.issue("api", root)
+    within = [bytes(MAXIMUM_PRESENTED_BYTES)]  # no certificate, so that it neither helps nor harms
+    assert validate_chain(leaf.certificate, within, [root.certificate], now=now).path
+    beyond = validate_chain(leaf.certificate, [*within, b"x"], [root.certificate], now=now)
+    assert not beyond.path
+    assert _failed(beyond) == {"chain"}
+    assert "65537 bytes" in _found(beyond)
 
 
 def test_hostile_chains_cost_bounded_time(authorities: Any, now: datetime) -> None:

@@ -16,6 +16,8 @@ from certbound.chain import memory
 
 MAXIMUM_CERTIFICATES: Final = 10
 """Certificates that a peer may present, the leaf included; also those of a path, the anchor included."""
+MAXIMUM_PRESENTED_BYTES: Final = 65_536
+"""Bytes of the intermediates that a peer may present, so that reading them stays cheap whoever sends them."""
 MAXIMUM_CANDIDATES: Final = 50
 """Intermediates and anchors that OpenSSL gets to see, out of all that the issuers' names lead to."""
 _REMEMBERED_SIZE: Final = 8192
@@ -56,6 +58,8 @@ def validate_chain(
     )
     if not length.passed:
         return ChainDecision((length, _chain(anchors, "not looked at, as too many certificates were presented")))
+    if (size := sum(map(len, presented))) > MAXIMUM_PRESENTED_BYTES:
+        return ChainDecision((length, _chain(anchors, f"not looked at, as {size} bytes of intermediates were sent")))
     if not check_key(leaf).passed:
         return ChainDecision((length, _chain(anchors, "not looked at, as the certificate's own key is refused")))
     key = memory.key(leaf, presented, anchors, stored)

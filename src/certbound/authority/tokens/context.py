@@ -23,8 +23,11 @@ class Policy:
 
     def audience(self, client: Client, form: Form) -> tuple[str, ...]:
         """Give the audience a request ends up with: what it asks for of what the client may have, or the default."""
-        allowed = (*client.resources, self.default_audience, self.issuer)
-        return narrow_audience(form.all("resource"), allowed, self.default_audience)
+        return narrow_audience(form.all("resource"), self.resources(client), self.default_audience)
+
+    def resources(self, client: Client) -> tuple[str, ...]:
+        """Give every resource that a client may have tokens for."""
+        return (*client.resources, self.default_audience, self.issuer)
 
 
 @dataclass(frozen=True, slots=True)

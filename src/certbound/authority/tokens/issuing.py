@@ -5,7 +5,7 @@ The walk of a request is `TokenIssuer.answer`; grants fill in what is theirs and
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -182,9 +182,13 @@ def _replace(connection: Connection, row: tokens.RefreshToken, redeems: bytes | 
     stored = clients.load(connection, row.client_id)
     if stored is None or stored.client.disabled:
         return False
-    if redeems is not None and not tokens.mark_used(connection, redeems, at=now):
-        tokens.revoke_family(connection, row.family, at=now)
-        return False
+    if redeems is not None:
+        before = tokens.load_refresh_token(connection, redeems)
+        if before is None or not tokens.mark_used(connection, redeems, at=now):
+            tokens.revoke_family(connection, row.family, at=now)
+            return False
+        # However narrow this request was, the new token is good for what the old one was (RFC 6749 section 6).
+        row = replace(row, scope=before.scope, resources=before.resources)
     tokens.add_refresh_token(connection, row)
     return True
 

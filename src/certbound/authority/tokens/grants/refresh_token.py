@@ -35,14 +35,17 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
             await context.store.writing(partial(tokens.revoke_family, family=found.family, at=now))
         raise OAuthError("invalid_grant", "the refresh token is not valid", detail=refusal or "")
     still_allowed = tuple(scope for scope in found.scope.split() if scope in client.scopes)
+    still_reachable = tuple(uri for uri in found.resources if uri in context.policy.resources(client))
+    if not still_reachable:
+        raise OAuthError("invalid_target", "the client may not ask for a token for any resource of this grant any more")
     return Authorization(
         client_id=client.client_id,
         subject=found.sub,
         grant_type=GRANT_TYPE,
         scopes=still_allowed if form.get("scope") is None else narrow_scope(form.get("scope"), still_allowed),
-        audience=narrow_audience(form.all("resource"), found.resources, "")
+        audience=narrow_audience(form.all("resource"), still_reachable, "")
         if form.all("resource")
-        else found.resources,
+        else still_reachable,
         refreshable=client.is_public,
         family=found.family,
         redeems=token_sha256 if client.is_public else None,
