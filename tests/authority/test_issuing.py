@@ -1,4 +1,5 @@
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -41,11 +42,14 @@ async def test_the_password_grant_is_off_for_a_client_not_registered_for_it(hous
 async def test_an_unknown_user_costs_the_same_hashing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     verified: list[str] = []
 
-    def counting(stored: str, password: str) -> bool:
-        verified.append(stored)
-        return False
+    class Recording:
+        hash = staticmethod(people._hasher.hash)
 
-    monkeypatch.setattr(people, "_verify", counting)
+        def verify(self, stored: str, password: str) -> bool:
+            verified.append(stored)
+            return False
+
+    monkeypatch.setattr(people, "_hasher", Recording())
     for username in ("ada", "nobody"):
         await house.refusal(house.log_in("app", username=username))
     known, unknown = verified
@@ -54,7 +58,9 @@ async def test_an_unknown_user_costs_the_same_hashing(house: House, monkeypatch:
 
 
 async def test_passwords_beyond_what_is_taken_on_are_turned_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "MAX_WAITING", 0)
+    full = BoundedSemaphore(1)
+    full.acquire()
+    monkeypatch.setattr(people, "_PLACES", full)
     assert (await house.refusal(house.log_in("app", **WRONG))).error == "temporarily_unavailable"
     monkeypatch.undo()
     assert (await house.refusal(house.log_in("app", **WRONG))).error == "invalid_grant"

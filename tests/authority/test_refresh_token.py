@@ -135,3 +135,18 @@ async def test_a_resource_taken_from_the_client_is_gone_from_its_refresh_tokens(
     await house.registered.refresh()
     error = await house.refusal(house.refresh("wide", second.refresh_token, None))
     assert error.error == "invalid_target"
+
+
+async def test_a_token_that_cannot_be_signed_costs_no_refresh_token(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await house.log_in("app")
+
+    def failing(*_: object, **__: object) -> str:
+        raise RuntimeError("no signature")
+
+    monkeypatch.setattr("certbound.authority.tokens.issuing.sign", failing)
+    with pytest.raises(RuntimeError, match="no signature"):
+        await house.refresh("app", first.refresh_token, None)
+    monkeypatch.undo()
+    assert (await house.refresh("app", first.refresh_token, None)).refresh_token

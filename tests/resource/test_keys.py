@@ -23,7 +23,7 @@ def keys(issuer: Any) -> IssuerKeys:
 def test_keys_are_used_while_they_are_fresh(keys: IssuerKeys, issuer: Any) -> None:
     assert keys.ready(0) is None
     obtained = keys.obtain(0)
-    assert obtained.has("one")
+    assert obtained.candidates("one", "ES256")
     assert keys.ready(FRESH_SECONDS - 1) is obtained
     assert keys.ready(FRESH_SECONDS) is None
     assert keys.obtain(FRESH_SECONDS) is not obtained
@@ -50,7 +50,7 @@ def test_an_issuer_that_is_down_is_left_alone_for_a_while(keys: IssuerKeys, issu
             keys.obtain(0)
     assert len(issuer.asked) == 2
     issuer.answers |= kept
-    assert keys.obtain(RETRY_SECONDS).has("one")
+    assert keys.obtain(RETRY_SECONDS).candidates("one", "ES256")
 
 
 def test_an_unknown_key_is_asked_for_at_most_once_in_a_while(keys: IssuerKeys, issuer: Any) -> None:
@@ -76,14 +76,14 @@ def test_threads_share_one_fetch(keys: IssuerKeys, issuer: Any) -> None:
 def test_openid_metadata_serves_where_there_is_no_other(keys: IssuerKeys, issuer: Any) -> None:
     _, document = issuer.answers.pop("/.well-known/oauth-authorization-server")
     issuer.answers["/.well-known/openid-configuration"] = (200, document)
-    assert keys.obtain(0).has("one")
+    assert keys.obtain(0).candidates("one", "ES256")
 
 
 def test_an_issuer_with_a_path_is_found_between_host_and_path(issuer: Any) -> None:
     named = f"{issuer.url}/tenant"
     path = "/.well-known/oauth-authorization-server/tenant"
     issuer.say(path, {"issuer": named, "jwks_uri": f"{issuer.url}/jwks"})
-    assert IssuerKeys(named, issuer.ca_file).obtain(0).has("one")
+    assert IssuerKeys(named, issuer.ca_file).obtain(0).candidates("one", "ES256")
     assert issuer.asked == [path, "/jwks"]
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def check_before_start(settings: Settings, program: str = "certbound") -> None:
     `program` is how the command line is called for these settings. Raises StartError and DoorError.
     """
     master_key = read_master_key(settings.store.master_key_file)
+    if settings.store.master_key_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        command = f"chmod 600 {settings.store.master_key_file}"
+        log.warning("master key open to others than its owner", extra={"advice": command})
     state = check(settings.store.url)
     if state is not SchemaState.CURRENT:
         raise StartError(advice(state, f"{program} db upgrade"))

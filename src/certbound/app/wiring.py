@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
-import stat
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -22,8 +20,6 @@ from certbound.tls.listener import Limits, Listener
 from certbound.web.faces import application
 from certbound.web.health import health_routes
 from certbound.web.oauth.routes import oauth_routes
-
-log = logging.getLogger(__name__)
 
 
 class StartError(RuntimeError):
@@ -88,8 +84,6 @@ def read_master_key(path: Path) -> bytes:
     """Read the master key. Raises StartError."""
     try:
         key = path.read_bytes()
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            log.warning("master key open to others than its owner", extra={"advice": f"chmod 600 {path}"})
     except OSError as error:
         raise StartError(
             f"the master key cannot be read: {path}: {error.strerror}: put back the file made by `certbound init`"

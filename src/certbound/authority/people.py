@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -19,8 +20,8 @@ MIN_PASSWORD = 8
 MAX_PASSWORD = 1024
 #: Hashing takes tens of milliseconds and 64 MiB by design: a few at a time, some wait their turn, the rest come again.
 _HASHING = ThreadPoolExecutor(2, "password")
-MAX_WAITING = 32
-_checks_under_way: set[object] = set()
+MAX_CHECKS = 32
+_PLACES = BoundedSemaphore(MAX_CHECKS)
 _hasher = PasswordHasher()
 
 
@@ -79,21 +80,18 @@ async def password_is_right(person: Person | None, password: str) -> bool:
 
     Raises TooManyChecksError.
     """
-    if len(_checks_under_way) >= MAX_WAITING:
+    if not _PLACES.acquire(blocking=False):
         raise TooManyChecksError("too many passwords are being checked")
-    stored = person.password_hash if person is not None else _nobodys_hash()
-    checking = object()
-    _checks_under_way.add(checking)
     try:
-        right = await asyncio.get_running_loop().run_in_executor(_HASHING, _verify, stored, password)
+        return await asyncio.get_running_loop().run_in_executor(_HASHING, _verify, person, password)
     finally:
-        _checks_under_way.discard(checking)
-    return right and person is not None
+        _PLACES.release()
 
 
-def _verify(stored: str, password: str) -> bool:
+def _verify(person: Person | None, password: str) -> bool:
+    stored = person.password_hash if person is not None else _nobodys_hash()
     try:
-        return _hasher.verify(stored, password)
+        return _hasher.verify(stored, password) and person is not None
     except (Argon2Error, InvalidHashError):
         return False
 

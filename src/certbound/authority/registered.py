@@ -83,10 +83,11 @@ class Registered:
 
     async def refresh(self) -> None:
         """Confirm the revision; where it moved on, read the keys and forget the rest."""
+        asked_at = time.monotonic()
         known = await self._store.reading(
             partial(_read_changes, known=self._snapshot.revision, master_key=self._master_key)
         )
-        self._confirmed_at = time.monotonic()
+        self._confirmed_at = asked_at
         if known is not None:
             self._snapshot = known
 

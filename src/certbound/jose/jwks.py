@@ -56,10 +56,6 @@ class JWKSet:
             and key.algorithm in {None, algorithm}
         ]
 
-    def has(self, kid: str | None) -> bool:
-        """Say whether a key of this `kid` is known."""
-        return any(key.kid == kid for key in self.keys)
-
 
 def parse_jwks(document: object) -> JWKSet:
     """Read a JWK Set from decoded JSON; JWKSError says what is wrong with it."""

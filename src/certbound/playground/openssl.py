@@ -70,10 +70,10 @@ def issued(
     `subject` is RFC 4514 text of plain values; valid for `days` from now, or `between` two moments.
     """
     request = f"{name}/request.pem"
-    validity = ("-days", str(days))
+    validity: Command = ("-days", str(days))
     if between is not None:
         begin, end = (f"{moment:%Y%m%d%H%M%S}Z" for moment in between)
-        validity = ("-startdate", begin, "-enddate", end)  # type: ignore[assignment]
+        validity = ("-startdate", begin, "-enddate", end)
     asking = ("-subj", _slashes(subject), "-keyout", f"{name}/key.pem", "-out", request)
     signing = ("-cert", f"{by}/certificate.pem", "-keyfile", f"{by}/key.pem")
     made = ("-in", request, "-out", f"{name}/certificate.pem")

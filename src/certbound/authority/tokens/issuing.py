@@ -95,8 +95,9 @@ class TokenIssuer:
             issued_at=issued_at,
             lifetime=policy.access_token_lifetime,
         )
-        refresh = await self._record_refresh_token(authorization, cnf, issued_at) if authorization.refreshable else None
+        # Signed first: where that fails, the client still has the refresh token that the record step uses up.
         access_token = sign(claims, self._registered.signing_key, typ=TOKEN_TYPE)
+        refresh = await self._record_refresh_token(authorization, cnf, issued_at) if authorization.refreshable else None
         self._trail.add(
             tokens.IssuedToken(
                 jti=jti,
@@ -200,9 +201,6 @@ def _log_refusal(credentials: Credentials, decision: Decision, address: str | No
             "client_id": printable(credentials.client_id),
             "address": address,
             "error": decision.error,
-            "failed": [
-                {"check": c.check, "expected": c.expected, "found": c.found, "reference": c.reference}
-                for c in decision.failed
-            ],
+            "failed": [check.as_json() for check in decision.failed],
         },
     )
