@@ -17,6 +17,7 @@ PREFIX = "CERTBOUND__"
 CONFIG_VARIABLE = "CERTBOUND_CONFIG"
 DEFAULT_FILE = "certbound.toml"
 _SQLITE = "sqlite:///"
+_PEM = b"-----BEGIN CERTIFICATE-----"
 
 
 class SettingsError(ValueError):
@@ -43,7 +44,19 @@ def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settin
         settings = Settings.model_validate(document)
     except ValidationError as error:
         raise SettingsError(f"{path}: {_explain(error.errors()[0])}") from None
-    return _absolute(settings, path.resolve().parent)
+    settings = _absolute(settings, path.resolve().parent)
+    if settings.outbound.ca_file is not None:
+        _check_ca_file(path, settings.outbound.ca_file)
+    return settings
+
+
+def _check_ca_file(path: Path, ca_file: Path) -> None:
+    try:
+        if _PEM in ca_file.read_bytes():
+            return
+    except OSError as error:
+        raise SettingsError(f"{path}: outbound.ca_file: {error}") from None
+    raise SettingsError(f"{path}: outbound.ca_file: {ca_file} holds no PEM certificate: write one with your roots")
 
 
 def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -127,6 +140,8 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         url = _SQLITE + str(folder / url.removeprefix(_SQLITE))
     store = settings.store.model_copy(update={"url": url, "master_key_file": folder / settings.store.master_key_file})
+    outbound = settings.outbound
+    outbound = outbound.model_copy(update={"ca_file": outbound.ca_file and folder / outbound.ca_file})
     listeners = tuple(
         listener.model_copy(
             update={
@@ -137,7 +152,7 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         )
         for listener in settings.listener
     )
-    return settings.model_copy(update={"store": store, "listener": listeners})
+    return settings.model_copy(update={"store": store, "outbound": outbound, "listener": listeners})
 
 
 def _absolute_bind(bind: str, folder: Path) -> str:

@@ -2,12 +2,14 @@
 
 import re
 from collections import Counter
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from certbound.fetch.target import TargetError, parse_proxy
 from certbound.oauth.audience import is_resource_indicator
 from certbound.oauth.registration import AuthenticationMethod
 from certbound.tls.listener import ClientCertificate
@@ -35,10 +37,38 @@ def _store_url(url: str) -> str:
     return url
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        pass
+    try:
+        near = str(ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f"write a network in CIDR form, for instance 10.0.0.0/8, not {text[:100]!r}") from None
+    raise ValueError(f"{text!r} has bits set beyond its length: did you mean {near}?")
+
+
+def _proxy(url: str) -> str:
+    try:
+        parse_proxy(url)
+    except TargetError as error:
+        raise ValueError(f"write http://HOST:PORT or https://HOST:PORT: {error}") from None
+    return url
+
+
+def _unset(value: object) -> object:
+    """Take empty text for a setting that is not set."""
+    return None if value == "" else value
+
+
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 ResourceUri = Annotated[str, AfterValidator(_resource)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
+Network = Annotated[str, AfterValidator(_network)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 Seconds = Annotated[int, Field(gt=0)]
+Days = Annotated[int, Field(gt=0, le=36_500)]
 Bytes = Annotated[int, Field(gt=0)]
 Face = Literal["oauth"]
 
@@ -132,6 +162,30 @@ class LimitSettings(Section):
     """Seconds that requests under way are given at shutdown."""
 
 
+class OutboundSettings(Section):
+    """`[outbound]`: what the server itself may fetch: clients' `jwks_uri`, revocation lists and OCSP answers."""
+
+    allow: tuple[Network, ...] = ()
+    """Networks (CIDR) that may be reached although they are not public, for instance `"10.0.0.0/8"`."""
+    ca_file: Annotated[Path | None, BeforeValidator(_unset)] = None
+    """PEM file with roots that are believed beside the system's."""
+    proxy: Annotated[ProxyUrl | None, BeforeValidator(_unset)] = None
+    """Egress proxy, `http(s)://HOST:PORT`; it resolves the names, and may have a private address."""
+
+
+class RetentionSettings(Section):
+    """`[retention]`: how much is kept of what has happened, and how long."""
+
+    refusals: Annotated[int, Field(gt=0, le=1_000_000)] = 10_000
+    """Refused requests kept for `certbound explain`; the oldest go first."""
+    refusal_days: Days = 30
+    """Days a refused request is kept at most."""
+    issued_token_days: Days = 30
+    """Days the record of an issued token is kept."""
+    sighting_days: Days = 90
+    """Days the record of a certificate in use is kept after it was last seen."""
+
+
 class LogSettings(Section):
     """`[log]`: how the server speaks of itself; never with secrets, tokens or whole certificates."""
 
@@ -151,6 +205,8 @@ class Settings(Section):
     oauth: OAuthSettings = OAuthSettings()
     lifetimes: LifetimeSettings = LifetimeSettings()
     limits: LimitSettings = LimitSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

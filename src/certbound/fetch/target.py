@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _MAX_URL: Final = 2048
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _PRINTABLE: Final = re.compile(r"[!-\[\]-~]+")  # visible ASCII but the backslash, which parsers disagree about
 _HOST_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?")
 _ENDS_IN_NUMBER: Final = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
@@ -18,8 +19,9 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A checked https URL: `host` without brackets, `authority` as it goes into `Host`, `resource` path and query."""
+    """A checked URL: `host` without brackets, `authority` as it goes into `Host`, `resource` path and query."""
 
+    scheme: str
     host: str
     port: int
     authority: str
@@ -27,11 +29,11 @@ class Target:
 
     def __str__(self) -> str:
         """Give the URL without its query, which may carry what a log should not."""
-        return f"https://{self.authority}{self.resource.partition('?')[0]}"
+        return f"{self.scheme}://{self.authority}{self.resource.partition('?')[0]}"
 
 
-def parse_target(url: str) -> Target:
-    """Read an https URL without credentials; anything else raises TargetError (RFC 9110 section 4.2.2)."""
+def parse_target(url: str, *, plain: bool = False) -> Target:
+    """Read an https URL, with `plain` also an http URL, without credentials (RFC 9110 section 4.2); TargetError."""
     if len(url) > _MAX_URL:
         raise TargetError(f"the URL is longer than {_MAX_URL} characters")
     if not _PRINTABLE.fullmatch(url):
@@ -41,14 +43,25 @@ def parse_target(url: str) -> Target:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise TargetError("this is no URL") from None
-    if parts.scheme != "https":
-        raise TargetError("only https: may be fetched")
+    if parts.scheme not in _DEFAULT_PORTS or (parts.scheme == "http" and not plain):
+        raise TargetError("only https: and http: may be fetched" if plain else "only https: may be fetched")
     if "@" in parts.netloc:
         raise TargetError("the URL carries credentials")
     if ":" not in host:
         _check_name(host)
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(host=host, port=443 if port is None else port, authority=parts.netloc, resource=resource)
+    port = _DEFAULT_PORTS[parts.scheme] if port is None else port
+    return Target(scheme=parts.scheme, host=host, port=port, authority=parts.netloc, resource=resource)
+
+
+def parse_proxy(url: str) -> Target:
+    """Read `http://HOST:PORT` or `https://HOST:PORT`; TargetError for anything else."""
+    proxy = parse_target(url, plain=True)
+    if url not in {f"{proxy.scheme}://{proxy.authority}", f"{proxy.scheme}://{proxy.authority}/"}:
+        raise TargetError("a proxy has no path")
+    if not proxy.authority.endswith(f":{proxy.port}"):
+        raise TargetError("the port of the proxy is missing")
+    return proxy
 
 
 def _check_name(host: str) -> None:
