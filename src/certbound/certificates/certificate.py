@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import SignatureAlgorithmOID
 
-from certbound.certificates import der, names
+from certbound.certificates import der, distribution, names
 from certbound.certificates.names import DistinguishedName
 
 MAXIMUM_SIZE: Final = 65536
@@ -110,6 +110,10 @@ class Certificate:
     """Dotted OIDs of the extensions marked critical."""
     subject_key_identifier: bytes | None = field(compare=False, repr=False)
     authority_key_identifier: bytes | None = field(compare=False, repr=False)
+    ocsp_urls: tuple[str, ...] = field(compare=False, repr=False)
+    """Where the issuer's OCSP responder is (authorityInfoAccess); to be called only for a trusted path."""
+    crl_points: frozenset[distribution.PointName] = field(compare=False, repr=False)
+    """Names of the distribution points, to tell which CRL covers it; never to be fetched."""
 
     @property
     def x5t_s256(self) -> str:
@@ -170,6 +174,7 @@ def _read(encoded: bytes) -> Certificate:
     purposes = _extension(extensions, x509.ExtendedKeyUsage)
     subject_key = _extension(extensions, x509.SubjectKeyIdentifier)
     authority_key = _extension(extensions, x509.AuthorityKeyIdentifier)
+    issuer = names.from_der(frame.issuer)
     return Certificate(
         der=encoded,
         sha256=hashlib.sha256(encoded).digest(),
@@ -179,7 +184,7 @@ def _read(encoded: bytes) -> Certificate:
         version=frame.version,
         serial_number=frame.serial_number,
         subject=names.from_der(frame.subject),
-        issuer=names.from_der(frame.issuer),
+        issuer=issuer,
         san=_read_alternative_names(_extension(extensions, x509.SubjectAlternativeName)),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
@@ -192,6 +197,8 @@ def _read(encoded: bytes) -> Certificate:
         critical_extensions=frozenset(e.oid.dotted_string for e in certificate.extensions if e.critical),
         subject_key_identifier=subject_key.digest if subject_key else None,
         authority_key_identifier=authority_key.key_identifier if authority_key else None,
+        ocsp_urls=distribution.read_ocsp_urls(_extension(extensions, x509.AuthorityInformationAccess)),
+        crl_points=distribution.read_points(_extension(extensions, x509.CRLDistributionPoints), issuer),
     )
 
 
