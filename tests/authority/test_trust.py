@@ -62,6 +62,22 @@ async def test_a_removed_authority_vouches_for_nobody_after_the_next_refresh(hou
         house.store.write(remove)
 
 
+async def test_a_disabled_authority_vouches_for_nobody_until_it_is_enabled_again(house: House) -> None:
+    credentials = Credentials("orders", ShownMethod.NOTHING, orders().presented())
+    for disabled in (True, False):
+        change = partial(trust.set_disabled, name="partners", certificate_id=ROOT.certificate.sha256.hex())
+        house.store.write(partial(change, disabled=disabled, **house.by))
+        await house.registered.refresh()
+        decision = await house.registered.decide(credentials, NOW)
+        assert (decision.client is None) == disabled
+    *_, disabling, enabling = house.store.read(lambda connection: audit.page(connection, limit=100))
+    assert (disabling.action, enabling.action) == ("trust.disabled", "trust.enabled")
+    with pytest.raises(TrustError, match="holds no certificate"):
+        house.store.write(
+            partial(trust.set_disabled, name="partners", certificate_id="0" * 64, disabled=True, **house.by)
+        )
+
+
 async def test_a_stored_intermediate_completes_a_path_and_ends_none(house: House) -> None:
     middle = authority("CN=Middle", issuer=OTHER)
     house.trust("others", OTHER)

@@ -64,10 +64,19 @@ def remove(connection: Connection, name: str, certificate_id: str, *, actor: str
     """Remove a certificate from a store: from now on it vouches for nobody through it. Raises TrustError."""
     revision.bump(connection)
     if not stored_trust.remove(connection, name, certificate_id):
-        raise TrustError(
-            f"trust store {name!r} holds no certificate {certificate_id}: see `certbound trust show {name}`"
-        )
+        raise _not_held(name, certificate_id)
     record(connection, at=now, actor=actor, action="trust.removed", target=name, detail={"id": certificate_id})
+
+
+def set_disabled(
+    connection: Connection, name: str, certificate_id: str, *, disabled: bool, actor: str, now: int
+) -> None:
+    """Let a certificate of a store vouch for nobody while it stays there, or let it vouch again. Raises TrustError."""
+    revision.bump(connection)
+    if not stored_trust.set_disabled(connection, name, certificate_id, disabled=disabled):
+        raise _not_held(name, certificate_id)
+    action = "trust.disabled" if disabled else "trust.enabled"
+    record(connection, at=now, actor=actor, action=action, target=name, detail={"id": certificate_id})
 
 
 def show(connection: Connection, name: str) -> tuple[tuple[TrustCertificate, ...], tuple[str, ...]]:
@@ -75,6 +84,10 @@ def show(connection: Connection, name: str) -> tuple[tuple[TrustCertificate, ...
     if name not in {store.name for store in stored_trust.stores(connection)}:
         raise TrustError(f"there is no trust store {name!r}: see `certbound trust list`")
     return stored_trust.certificates(connection, name), stored_clients.relying_on(connection, name)
+
+
+def _not_held(name: str, certificate_id: str) -> TrustError:
+    return TrustError(f"trust store {name!r} holds no certificate {certificate_id}: see `certbound trust show {name}`")
 
 
 def _kept(

@@ -71,6 +71,11 @@ def read_entries(data: bytes, name: str, password: str | None = None) -> tuple[E
     return entries
 
 
+def is_protected(data: bytes) -> bool:
+    """Whether a file is of a kind that has a password: PKCS#12, JKS, JCEKS."""
+    return jks.is_java_key_store(data) or _is_pkcs12(data)
+
+
 class _FaultError(ValueError):
     """What is wrong, without the name of the file."""
 

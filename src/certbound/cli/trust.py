@@ -1,16 +1,17 @@
 """`certbound trust`: named trust stores, whose authorities may vouch for clients."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import click
 
 from certbound.authority import trust
-from certbound.certificates.files import CertificateFileError, Entry, read_entries
+from certbound.certificates.files import CertificateFileError, Entry
+from certbound.cli import trust_export
 from certbound.cli.deployment import actor, now, opened
-from certbound.cli.files import read_bytes, read_password
 from certbound.cli.output import json_option, note, print_facts, print_json, print_table, time_text
+from certbound.cli.passwords import password_option, read_protected
 from certbound.cli.thumbprint import Thumbprint
 from certbound.store import clients as stored_clients
 from certbound.store import trust as stored_trust
@@ -23,12 +24,21 @@ def command() -> None:
     """Say which authorities may vouch for clients."""
 
 
+command.add_command(trust_export.command)
+
+
 @command.command("add")
 @click.argument("store")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--intermediate", is_flag=True, help="The certificates only complete paths: none may end at them.")
-@click.option("--alias", "aliases", metavar="A", multiple=True, help="Only the entry of this name (PKCS#12, JKS).")
-@click.option("--password-file", metavar="FILE", type=click.Path(path_type=Path), help="Opens a PKCS#12 or JKS file.")
+@click.option(
+    "--alias",
+    "aliases",
+    metavar="A",
+    multiple=True,
+    help="Only the entry of this name (PKCS#12, JKS); again for more of them.",
+)
+@password_option("File with the password of a PKCS#12 or JKS file.")
 @json_option
 @click.pass_obj
 def add(
@@ -46,8 +56,7 @@ def add(
 
     Example: certbound trust add partners partner-ca.pem
     """
-    password = read_password(password_file) if password_file is not None else None
-    entries = _chosen(read_entries(read_bytes(file), str(file), password), aliases, file)
+    entries = _chosen(read_protected(file, password_file), aliases, file)
 
     def change(connection: Connection) -> tuple[TrustCertificate, ...]:
         return trust.add(
@@ -114,8 +123,11 @@ def show(config: Path, store: str, as_json: bool) -> None:
         return
     print_facts({"store": store, "clients": ", ".join(relying) or "none"})
     print_table(
-        ("id", "kind", "alias", "subject", "not after"),
-        [(c.id, c.kind, c.alias, c.subject, time_text(c.not_after)) for c in held],
+        ("id", "kind", "alias", "subject", "not after", "state"),
+        [
+            (c.id, c.kind, c.alias, c.subject, time_text(c.not_after), "disabled" if c.disabled else "enabled")
+            for c in held
+        ],
     )
 
 
@@ -126,19 +138,64 @@ def show(config: Path, store: str, as_json: bool) -> None:
 @click.pass_obj
 def remove(config: Path, store: str, certificate_id: str, as_json: bool) -> None:
     """Remove the certificate with the SHA-256 thumbprint ID: it vouches for nobody any more."""
-
-    def change(connection: Connection) -> tuple[tuple[TrustCertificate, ...], tuple[str, ...]]:
-        trust.remove(connection, store, certificate_id, actor=actor(), now=now())
-        return trust.show(connection, store)
-
-    with opened(config) as server:
-        held, relying = server.store.write(change)
-    if relying and not any(certificate.kind == "anchor" for certificate in held):
-        note(f"{store} holds no anchor now, so nobody vouches for {', '.join(relying)} through it")
+    _change(
+        config,
+        store,
+        lambda connection: trust.remove(connection, store, certificate_id, actor=actor(), now=now()),
+    )
     if as_json:
         print_json({"store": store, "removed": certificate_id})
     else:
         click.echo(f"removed from {store}: {certificate_id}")
+
+
+@command.command("disable")
+@click.argument("store")
+@click.argument("certificate_id", metavar="ID", type=Thumbprint())
+@json_option
+@click.pass_obj
+def disable(config: Path, store: str, certificate_id: str, as_json: bool) -> None:
+    """Let the certificate with the SHA-256 thumbprint ID vouch for nobody, but keep it in the store."""
+    _set_disabled(config, store, certificate_id, as_json, disabled=True)
+
+
+@command.command("enable")
+@click.argument("store")
+@click.argument("certificate_id", metavar="ID", type=Thumbprint())
+@json_option
+@click.pass_obj
+def enable(config: Path, store: str, certificate_id: str, as_json: bool) -> None:
+    """Let a disabled certificate vouch again."""
+    _set_disabled(config, store, certificate_id, as_json, disabled=False)
+
+
+def _set_disabled(config: Path, store: str, certificate_id: str, as_json: bool, *, disabled: bool) -> None:
+    held = _change(
+        config,
+        store,
+        lambda connection: trust.set_disabled(
+            connection, store, certificate_id, disabled=disabled, actor=actor(), now=now()
+        ),
+    )
+    [changed] = [certificate for certificate in held if certificate.id == certificate_id]
+    if as_json:
+        print_json({"store": store} | _members(changed))
+    else:
+        click.echo(f"{'disabled' if disabled else 'enabled'} in {store}: {changed.subject}")
+
+
+def _change(config: Path, store: str, work: Callable[[Connection], None]) -> tuple[TrustCertificate, ...]:
+    """Change a store, warn where nobody vouches for its clients any more, and give what it holds."""
+
+    def change(connection: Connection) -> tuple[tuple[TrustCertificate, ...], tuple[str, ...]]:
+        work(connection)
+        return trust.show(connection, store)
+
+    with opened(config) as server:
+        held, relying = server.store.write(change)
+    if relying and not any(certificate.kind == "anchor" and not certificate.disabled for certificate in held):
+        note(f"{store} has no anchor in force now, so nobody vouches for {', '.join(relying)} through it")
+    return held
 
 
 def _chosen(entries: Collection[Entry], aliases: tuple[str, ...], file: Path) -> list[Entry]:
