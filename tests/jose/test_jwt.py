@@ -60,6 +60,17 @@ def test_what_is_signed_verifies_and_says_what_was_said(algorithm: str) -> None:
     assert verified.header == {"alg": algorithm, "typ": "at+jwt", "kid": KEYS[algorithm].kid}
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_longer_than_a_token_verifies_where_the_caller_says_so(algorithm: str) -> None:
+    long = sign({"list": ["entry"] * 50_000}, KEYS[algorithm], typ="at+jwt")
+    with pytest.raises(JWTError, match=f"longer than {MAX_TOKEN_LENGTH}"):
+        check(long)
+    with pytest.raises(JWTError, match="longer than"):
+        verify(long, PUBLISHED, algorithms=[algorithm], typ={"at+jwt"}, max_length=len(long) - 1)
+    verified = verify(long, PUBLISHED, algorithms=[algorithm], typ={"at+jwt"}, max_length=len(long))
+    assert len(verified.claims["list"]) == 50_000
+
+
 @pytest.mark.req("8725-01")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_an_algorithm_that_the_caller_does_not_allow_is_refused(algorithm: str) -> None:

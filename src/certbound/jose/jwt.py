@@ -46,13 +46,21 @@ def sign(claims: Mapping[str, Any], key: SigningKey, *, typ: str) -> str:
     return jws.serialize_compact(header, payload, key.key, algorithms=[key.algorithm])
 
 
-def verify(token: str, keys: JWKSet, *, algorithms: Collection[str], typ: Collection[str]) -> VerifiedJWT:
+def verify(
+    token: str,
+    keys: JWKSet,
+    *,
+    algorithms: Collection[str],
+    typ: Collection[str],
+    max_length: int = MAX_TOKEN_LENGTH,
+) -> VerifiedJWT:
     """Check the signature of a compact JWS and give its header and claims.
 
     `algorithms` is the caller's allow-list, `typ` the media types it takes, in lower case without `application/`
-    (RFC 8725 sections 3.1 and 3.11). Raises JWTError; nothing of a token that fails is returned.
+    (RFC 8725 sections 3.1 and 3.11), `max_length` in characters. Raises JWTError; nothing of a token that fails is
+    returned.
     """
-    header = _read_header(token)
+    header = _read_header(token, max_length)
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise JWTError("signed with an algorithm that is not allowed here")
@@ -66,17 +74,19 @@ def verify(token: str, keys: JWKSet, *, algorithms: Collection[str], typ: Collec
     if not candidates:
         raise JWTError("signed with a key that the issuer does not publish", unknown_key=True)
     for candidate in candidates:
-        if (payload := _payload_if_signed(token, candidate.key, algorithm)) is not None:
+        if (payload := _payload_if_signed(token, candidate.key, algorithm, max_length)) is not None:
             return VerifiedJWT(header=header, claims=_read_object(payload, "claims"))
     raise JWTError("the signature does not hold")
 
 
-def _payload_if_signed(token: str, key: Any, algorithm: str) -> bytes | None:
+def _payload_if_signed(token: str, key: Any, algorithm: str, max_length: int) -> bytes | None:
+    registry = jws.JWSRegistry(algorithms=[algorithm])
+    registry.max_payload_length = max_length  # the whole is no longer, and joserfc has a limit of its own
     try:
         if algorithm == "EdDSA":
             with _eddsa_by_its_old_name():
-                return jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
-        return jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
+                return jws.deserialize_compact(token, key, registry=registry).payload
+        return jws.deserialize_compact(token, key, registry=registry).payload
     except (JoseError, ValueError, TypeError):
         return None
 
@@ -89,9 +99,9 @@ class _eddsa_by_its_old_name(warnings.catch_warnings):  # noqa: N801  a context,
         warnings.simplefilter("ignore", SecurityWarning)
 
 
-def _read_header(token: str) -> Mapping[str, Any]:
-    if len(token) > MAX_TOKEN_LENGTH:
-        raise JWTError(f"longer than {MAX_TOKEN_LENGTH} characters")
+def _read_header(token: str, max_length: int) -> Mapping[str, Any]:
+    if len(token) > max_length:
+        raise JWTError(f"longer than {max_length} characters")
     head, *rest = token.split(".")
     if len(rest) != 2:  # noqa: PLR2004  header.payload.signature
         raise JWTError("not a compact JWS of three parts")
