@@ -16,7 +16,6 @@ from certbound.certificates.names import (
     Attribute,
     DistinguishedName,
     DistinguishedNameError,
-    first_difference,
     from_der,
     parse_rfc4514,
 )
@@ -66,7 +65,6 @@ def test_equality_is_symmetric_transitive_and_agrees_with_the_hash(
         assert a == c
     if a == b:
         assert hash(a) == hash(b)
-    assert (first_difference(a, b) is None) == (a == b)
 
 
 @settings(deadline=None)
@@ -263,13 +261,6 @@ def test_arbitrary_octets_are_a_name_or_refused(data: bytes) -> None:
     except DistinguishedNameError as error:
         message = str(error)
         assert message
-
-
-def test_a_difference_is_named_attribute_by_attribute() -> None:
-    expected, found = parse_rfc4514("CN=api,OU=x,O=Acme"), parse_rfc4514("CN=API,OU=y,O=Acme")
-    assert first_difference(expected, found) == "at position 2 OU=y where OU=x is registered"
-    assert first_difference(expected, parse_rfc4514("CN=api")) == "at position 2 nothing where OU=x is registered"
-    assert first_difference(parse_rfc4514("CN=api"), found) == "at position 2 OU=y where nothing is registered"
 
 
 @pytest.mark.req("8705-07")

@@ -1,7 +1,6 @@
 """Distinguished names: read from RFC 4514 text or a certificate, compared as RFC 4517 says, printed one way only."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
@@ -146,25 +145,6 @@ def parse_rfc4514(text: str) -> DistinguishedName:
         elif text[position] != "+":
             raise _syntax_error(text, position, f"escape the {text[position]!r} with a backslash")
         position += 1
-
-
-def first_difference(expected: DistinguishedName, found: DistinguishedName) -> str | None:
-    """Name the first attribute in which two names differ, aligned RDN by RDN in text order; None if they are equal."""
-    for index in range(max(len(expected.rdns), len(found.rdns))):
-        want, got = _rdn_at(expected, index), _rdn_at(found, index)
-        if want is None or got is None or want[1] != got[1]:
-            return f"at position {index + 1} {_rdn_text(got)} where {_rdn_text(want)} is registered"
-    return None
-
-
-def _rdn_at(
-    name: DistinguishedName, index: int
-) -> tuple[tuple[Attribute, ...], tuple[tuple[str, str | bytes], ...]] | None:
-    return (name.rdns[index], name.canonical[index]) if index < len(name.rdns) else None
-
-
-def _rdn_text(rdn: tuple[Iterable[Attribute], object] | None) -> str:
-    return "nothing" if rdn is None else "+".join(attribute.text for attribute in rdn[0])
 
 
 def _sort_key(item: tuple[str, str | bytes]) -> tuple[str, bytes]:

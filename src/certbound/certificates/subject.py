@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from certbound.certificates import names
+from certbound.certificates import comparison, names
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.check import Check
 
@@ -63,7 +63,7 @@ class SubjectMatch:
         found = certificate.subject.text or "an empty subject"
         passed = bool(expected) and expected == certificate.subject
         if not passed and certificate.subject:
-            found = f"{found} ({names.first_difference(expected, certificate.subject)})"
+            found = f"{found} ({comparison.first_difference(expected, certificate.subject)})"
         return Check(self.parameter, passed, self.value, found, f"{_REFERENCE}, RFC 4517 section 4.2.15")
 
 
