@@ -1,30 +1,9 @@
-"""A TLS server on loopback that answers with whatever bytes a test wants."""
-
-import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import pytest
 import trustme
-
-Answer = Callable[[ssl.SSLSocket], None]
-
-
-@dataclass
-class Server:
-    port: int
-    trust: ssl.SSLContext
-    answer: Answer | None = None
-    requests: list[bytes] = field(default_factory=list)
-
-    def url(self, path: str = "/jwks", host: str = "localhost") -> str:
-        return f"https://{host}:{self.port}{path}"
-
-    def says(self, raw: bytes) -> None:
-        self.answer = lambda connection: connection.sendall(raw)
+from tests.fetch.peers import Proxy, Server, proxying, serving
 
 
 @pytest.fixture(scope="session")
@@ -32,41 +11,39 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture
-def server(authority: trustme.CA) -> Iterator[Server]:
+@pytest.fixture(scope="session")
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1", "::1", "keys.example").configure_cert(context)
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
-        running = Server(listener.getsockname()[1], trust)
-        thread = threading.Thread(target=_accept, args=(listener, context, running), daemon=True)
-        thread.start()
+    return context
+
+
+@pytest.fixture(scope="session")
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def server(trust: ssl.SSLContext, server_context: ssl.SSLContext) -> Iterator[Server]:
+    with serving(trust, server_context) as running:
         yield running
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
 
 
-def _accept(listener: socket.socket, context: ssl.SSLContext, running: Server) -> None:
-    with suppress(OSError):
-        while True:
-            plain, _ = listener.accept()
-            with suppress(OSError), plain:
-                plain.settimeout(5)
-                with context.wrap_socket(plain, server_side=True) as connection:
-                    running.requests.append(_request(connection))
-                    if running.answer is not None:
-                        running.answer(connection)
-                    with suppress(OSError, ValueError):
-                        connection.unwrap()
+@pytest.fixture
+def plain_server(trust: ssl.SSLContext) -> Iterator[Server]:
+    with serving(trust, None) as running:
+        yield running
 
 
-def _request(connection: ssl.SSLSocket) -> bytes:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        piece = connection.recv(65536)
-        if not piece:
-            break
-        received += piece
-    return received
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with proxying() as running:
+        yield running
+
+
+@pytest.fixture
+def secure_proxy(server_context: ssl.SSLContext) -> Iterator[Proxy]:
+    with proxying(server_context) as running:
+        yield running
