@@ -76,6 +76,7 @@ def test_validity_does_not_depend_on_the_zone_of_the_clock(make: Any, now: datet
         (lambda: ec.generate_private_key(ec.SECP256R1()), True),
         (lambda: ec.generate_private_key(ec.SECP384R1()), True),
         (lambda: ec.generate_private_key(ec.SECP521R1()), True),
+        (lambda: ec.generate_private_key(ec.SECP192R1()), False),
         (lambda: ec.generate_private_key(ec.SECP224R1()), False),
         (lambda: ec.generate_private_key(ec.SECP256K1()), False),
         (lambda: ec.generate_private_key(ec.BrainpoolP256R1()), False),
@@ -140,7 +141,20 @@ def test_an_extended_key_usage_must_allow_clients(
     certificate = parse_certificate(make(*extensions, critical=[x509.ExtendedKeyUsage] if critical else []))
     assert ("extended_key_usage" in _failed(check_pki_leaf(certificate, now))) is not leaf
     assert ("extended_key_usage" in _failed(check_path_certificate(certificate, is_anchor=True))) is not ca
+    required = check_pki_leaf(certificate, now, extended_key_usage="require")
+    assert ("extended_key_usage" in _failed(required)) is not (leaf and purposes is not None)
     assert _failed(check_self_signed(certificate, now)) == set()
+
+
+def test_a_required_extended_key_usage_says_so(make: Any, now: datetime) -> None:
+    certificate = parse_certificate(make())
+    [check] = (c for c in check_pki_leaf(certificate, now, extended_key_usage="require") if not c.passed)
+    assert (check.check, check.expected, check.found) == (
+        "extended_key_usage",
+        "an extendedKeyUsage with clientAuth",
+        "no extendedKeyUsage",
+    )
+    assert _failed(check_pki_leaf(certificate, now)) == set()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ OpenSSL accepts weak keys and any purpose where nobody asks for one, so these ru
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.check import Check
@@ -24,6 +24,8 @@ SIGNATURE_HASHES: Final = frozenset(
     {"sha224", "sha256", "sha384", "sha512", "sha512-256", "sha3-256", "sha3-384", "sha3-512"}
 )
 _VERSION: Final = 3
+ExtendedKeyUsage = Literal["optional", "require"]
+"""Whether a leaf may lack the extension, or must have it with clientAuth; a trust store says which."""
 #: Critical extensions that OpenSSL's path validation or a check of ours deals with.
 _PROCESSED_EXTENSIONS: Final = frozenset(
     {
@@ -41,18 +43,20 @@ _PROCESSED_EXTENSIONS: Final = frozenset(
 )
 
 
-def check_pki_leaf(certificate: Certificate, now: datetime) -> tuple[Check, ...]:
+def check_pki_leaf(
+    certificate: Certificate, now: datetime, *, extended_key_usage: ExtendedKeyUsage = "optional"
+) -> tuple[Check, ...]:
     """Check the leaf of a client of `tls_client_auth`; `now` is aware."""
-    return (check_validity(certificate, now), *_check_pki_leaf_at_any_time(certificate))
+    return (check_validity(certificate, now), *_check_pki_leaf_at_any_time(certificate, extended_key_usage))
 
 
 @lru_cache(maxsize=2048)
-def _check_pki_leaf_at_any_time(certificate: Certificate) -> tuple[Check, ...]:
+def _check_pki_leaf_at_any_time(certificate: Certificate, extended_key_usage: ExtendedKeyUsage) -> tuple[Check, ...]:
     return (
         check_key(certificate),
         check_signature_hash(certificate),
         check_form(certificate),
-        *check_leaf_usage(certificate),
+        *check_leaf_usage(certificate, extended_key_usage=extended_key_usage),
     )
 
 
@@ -157,19 +161,23 @@ def check_form(certificate: Certificate) -> Check:
     )
 
 
-def check_leaf_usage(certificate: Certificate) -> tuple[Check, ...]:
+def check_leaf_usage(
+    certificate: Certificate, *, extended_key_usage: ExtendedKeyUsage = "optional"
+) -> tuple[Check, ...]:
     """Check what the leaf may be used for.
 
-    extendedKeyUsage is absent or holds clientAuth; anyExtendedKeyUsage alone is not enough, as RFC 5280 section
-    4.2.1.12 lets an application ask for its own purpose, and a client certificate is made for one. keyUsage is absent
-    or holds digitalSignature, which CertificateVerify is (RFC 8446 section 4.4.2.2). A CA is no client.
+    extendedKeyUsage holds clientAuth, or is absent where it is optional; anyExtendedKeyUsage alone is not enough, as
+    RFC 5280 section 4.2.1.12 lets an application ask for its own purpose, and a client certificate is made for one.
+    keyUsage is absent or holds digitalSignature, which CertificateVerify is (RFC 8446 section 4.4.2.2). A CA is no
+    client.
     """
     purposes, usage = certificate.extended_key_usage, certificate.key_usage
+    optional = extended_key_usage == "optional"
     return (
         Check(
             check="extended_key_usage",
-            passed=purposes is None or CLIENT_AUTH in purposes,
-            expected="clientAuth, or no extendedKeyUsage at all",
+            passed=optional if purposes is None else CLIENT_AUTH in purposes,
+            expected="clientAuth, or no extendedKeyUsage at all" if optional else "an extendedKeyUsage with clientAuth",
             found=_purposes(certificate),
             reference="RFC 5280 section 4.2.1.12",
         ),
