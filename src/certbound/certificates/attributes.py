@@ -35,9 +35,21 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "1.2.840.113549.1.9.1": ("emailAddress", "E", "email"),
     "1.2.840.113549.1.9.2": ("unstructuredName",),
     "1.2.840.113549.1.9.8": ("unstructuredAddress",),
-    "1.3.6.1.4.1.311.60.2.1.1": ("jurisdictionL", "jurisdictionLocalityName"),
-    "1.3.6.1.4.1.311.60.2.1.2": ("jurisdictionST", "jurisdictionStateOrProvinceName"),
-    "1.3.6.1.4.1.311.60.2.1.3": ("jurisdictionC", "jurisdictionCountryName"),
+    "1.3.6.1.4.1.311.60.2.1.1": (
+        "jurisdictionL",
+        "jurisdictionLocalityName",
+        "jurisdictionOfIncorporationLocalityName",
+    ),
+    "1.3.6.1.4.1.311.60.2.1.2": (
+        "jurisdictionST",
+        "jurisdictionStateOrProvinceName",
+        "jurisdictionOfIncorporationStateOrProvinceName",
+    ),
+    "1.3.6.1.4.1.311.60.2.1.3": (
+        "jurisdictionC",
+        "jurisdictionCountryName",
+        "jurisdictionOfIncorporationCountryName",
+    ),
 }
 _OIDS: Final = {name.lower(): oid for oid, names in _SPELLINGS.items() for name in names}
 _DOTTED: Final = re.compile(r"(?:[01]\.(?:0|[1-3]?[0-9])|2\.(?:0|[1-9][0-9]{0,9}))(?:\.(?:0|[1-9][0-9]{0,38})){0,30}")
