@@ -176,4 +176,4 @@ def test_expired_rows_go_in_bounded_batches_oldest_first(with_clients: Store) ->
 
 
 def test_a_digest_does_not_show_in_a_repr() -> None:
-    assert "sha256" not in repr(refresh_token())
+    assert "token_sha256" not in repr(refresh_token())

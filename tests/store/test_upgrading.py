@@ -1,3 +1,4 @@
+import json
 import stat
 import subprocess
 import sys
@@ -6,16 +7,19 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from certbound.store import audit, people, revision
+from certbound.store import audit, clients, people, revision, tokens, trust
 from certbound.store import migrations as migrations_package
-from certbound.store.engine import Connection, Store, StoreUnavailable
+from certbound.store.engine import Connection, Store, StoreConflict, StoreUnavailable
+from certbound.store.opening import create_sqlite_file, sqlite_file
 from certbound.store.schema import metadata
+from certbound.store.trust import TrustStore
 from certbound.store.upgrading import HEAD, SchemaState, check, upgrade
 
 from .values import person
@@ -28,6 +32,70 @@ def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'a b%c?.db'}"
     else:
         yield request.getfixturevalue("postgres_url")
+
+
+def at_the_first_revision(url: str) -> None:
+    """Make the tables as revision 0001 left them, with a row in each that later ones touch or refer to."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations_package.__file__).parent))
+    path = sqlite_file(url)
+    if path is not None:
+        create_sqlite_file(path)
+
+    def work(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for table, row in _FIRST_ROWS.items():
+            values = {f"v{number}": value for number, value in enumerate(row)}
+            connection.execute(text(f"INSERT INTO {table} VALUES (:{', :'.join(values)})"), values)  # noqa: S608 - names of tables
+
+    with Store(url) as store:
+        store.write(work)
+
+
+_METADATA = {
+    "token_endpoint_auth_method": "tls_client_auth",
+    "grant_types": [],
+    "scope": "",
+    "certbound_resources": [],
+    "redirect_uris": [],
+    "tls_client_certificate_bound_access_tokens": True,
+}
+_FIRST_ROWS: dict[str, tuple[object, ...]] = {
+    "trust_store": ("partners", 5),
+    "trust_certificate": ("partners", "aa", "anchor", "root", b"der", "CN=root", 9, 6, False),
+    "client": ("orders", "Orders", False, 1, 2, None, json.dumps(_METADATA)),
+    "client_trust": ("orders", "partners", 0),
+    "client_certificate": ("orders", "cc", b"der", "CN=orders", 9, 6, None, None, None),
+    "refresh_token": (b"digest", "family", "orders", "sub", "read", "[]", None, 1, 9, None, None),
+    "issued_token": ("jti", "orders", "orders", "password", "read", "[]", "x5t", None, 1, 9),
+}
+
+
+def test_a_database_of_the_first_revision_keeps_every_row_and_gets_the_default_policy(fresh_url: str) -> None:
+    at_the_first_revision(fresh_url)
+    assert check(fresh_url) is SchemaState.OLDER
+    upgrade(fresh_url)
+    with Store(fresh_url) as store:
+        assert store.read(trust.stores) == (TrustStore("partners", 5, 1, 0),)
+        [[anchor]] = store.read(lambda connection: trust.load_enabled(connection, ["partners"])).values()
+        assert (anchor.alias, anchor.subject) == ("root", "CN=root")
+        found = store.read(lambda connection: clients.load(connection, "orders"))
+        assert found is not None
+        assert found.client.trust == ("partners",)
+        assert [held.sha256 for held in found.certificates] == ["cc"]
+        [issued] = store.read(lambda connection: tokens.issued_to_client(connection, "orders", limit=9))
+        assert (issued.jti, issued.certificate_sha256, issued.spki_sha256) == ("jti", None, None)
+        token = store.read(lambda connection: tokens.load_refresh_token(connection, b"digest"))
+        assert token is not None
+        assert (token.family, token.certificate_sha256, token.spki_sha256, token.address) == (
+            "family",
+            None,
+            None,
+            None,
+        )
+    with Store(fresh_url) as store, pytest.raises(StoreConflict):
+        store.write(lambda connection: trust.delete_store(connection, "partners"))
 
 
 def set_version(connection: Connection, version: str) -> None:

@@ -64,6 +64,16 @@ def _client_id() -> Column[str]:
     return Column("client_id", Text, ForeignKey("client.client_id", ondelete="CASCADE"), nullable=False)
 
 
+def _trust_store(name: str) -> Column[str]:
+    return Column(name, Text, ForeignKey("trust_store.name", ondelete="CASCADE"), primary_key=True)
+
+
+def _of_some(missing: Column[Any], name: str, *columns: Column[Any], unique: bool = False) -> None:
+    """Index the rows in which a column is NULL, and no others."""
+    only = missing.is_(None)
+    Index(name, *columns, unique=unique, sqlite_where=only, postgresql_where=only)
+
+
 revision = Table(
     "revision",
     metadata,
@@ -97,12 +107,26 @@ client_certificate = Table(
     _time("retired", null=True),
 )
 
-trust_store = Table("trust_store", metadata, Column("name", Text, primary_key=True), _time("created_at"))
+# The defaults are the database's, so that stores from before there were policies have them too.
+trust_store = Table(
+    "trust_store",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _time("created_at"),
+    Column("revocation", Text, nullable=False, server_default="off"),
+    Column("on_unavailable", Text, nullable=False, server_default="refuse"),
+    Column("grace_seconds", Integer, nullable=False, server_default="0"),
+    Column("extended_key_usage", Text, nullable=False, server_default="optional"),
+    _text("trust_domain", null=True),
+    _text("bundle_url", null=True),
+    Column("bundle_refresh", Integer, nullable=True),
+    _text("ocsp_url", null=True),
+)
 
 trust_certificate = Table(
     "trust_certificate",
     metadata,
-    Column("store", Text, ForeignKey("trust_store.name", ondelete="CASCADE"), primary_key=True),
+    _trust_store("store"),
     Column("id", Text, primary_key=True),
     _text("kind"),
     _text("alias", null=True),
@@ -111,6 +135,28 @@ trust_certificate = Table(
     _time("not_after"),
     _time("added"),
     Column("disabled", Boolean, nullable=False),
+)
+
+trust_crl = Table(
+    "trust_crl",
+    metadata,
+    _trust_store("store"),
+    Column("sha256", Text, primary_key=True),
+    _text("issuer"),
+    _text("number", null=True),
+    Column("is_delta", Boolean, nullable=False),
+    _bytes("der"),
+    _time("this_update"),
+    _time("next_update"),
+    _time("added"),
+    _text("url", null=True),
+)
+
+trust_crl_source = Table(
+    "trust_crl_source",
+    metadata,
+    _trust_store("store"),
+    Column("url", Text, primary_key=True),
 )
 
 # A table and not a member of the metadata: a store that a client relies on cannot go away, so that another one, made
@@ -159,8 +205,13 @@ refresh_token = Table(
     _time("expires_at"),
     _time("used_at", null=True),
     _time("revoked_at", null=True),
+    _text("certificate_sha256", null=True),
+    _text("spki_sha256", null=True),
+    _text("address", null=True),
     Index(None, "client_id"),
     Index(None, "expires_at"),
+    Index(None, "certificate_sha256"),
+    Index(None, "spki_sha256"),
 )
 
 # No foreign key: the trail outlives the client.
@@ -177,9 +228,76 @@ issued_token = Table(
     _text("address", null=True),
     _time("issued_at"),
     _time("expires_at"),
+    _text("certificate_sha256", null=True),
+    _text("spki_sha256", null=True),
     Index(None, "x5t_s256"),
     Index(None, "client_id", "issued_at"),
     Index(None, "expires_at"),
+    Index(None, "certificate_sha256", "issued_at"),
+    Index(None, "spki_sha256", "issued_at"),
+)
+# What a block has to name by jti, for every block and every few seconds: the living tokens that are bound to nothing.
+# They are few, and an index of them alone costs the bound ones nothing.
+for _column in (issued_token.c.certificate_sha256, issued_token.c.spki_sha256):
+    _of_some(issued_token.c.x5t_s256, f"ix_issued_token_unbound_{_column.name}", _column, issued_token.c.expires_at)
+
+# No foreign key to the certificate: that of a PKI client is known from its handshakes only.
+sighting = Table(
+    "sighting",
+    metadata,
+    Column("client_id", Text, ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    _text("subject"),
+    _text("spki_sha256"),
+    _time("not_before"),
+    _time("not_after"),
+    _time("first_seen"),
+    _time("last_seen"),
+    _time("warned", null=True),
+    Index(None, "client_id", "last_seen"),
+    Index(None, "not_after"),
+    Index(None, "last_seen"),
+)
+
+# No foreign key: who is refused may be nobody.
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("reference", Text, primary_key=True),
+    _time("at"),
+    _text("client_id"),
+    _text("address", null=True),
+    _text("error"),
+    Column("certificate", JSON(none_as_null=True), nullable=True),
+    Column("checks", JSON, nullable=False),
+    Index(None, "at"),
+    Index(None, "client_id", "at"),
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("kind"),
+    _text("sha256"),
+    _text("reason"),
+    _text("actor"),
+    _time("created_at"),
+    _time("lifted_at", null=True),
+    _text("lifted_by", null=True),
+)
+_of_some(block.c.lifted_at, "uq_block_in_force", block.c.kind, block.c.sha256, unique=True)
+
+lease = Table("lease", metadata, Column("name", Text, primary_key=True), _text("holder"), _time("expires_at"))
+
+duty = Table(
+    "duty",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _time("last_run"),
+    _time("last_success", null=True),
+    _text("failure", null=True),
+    _time("next_run"),
 )
 
 audit = Table(

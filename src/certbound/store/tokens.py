@@ -16,6 +16,8 @@ class RefreshToken:
     """A refresh token, known by its digest only. `family` joins the tokens that came from one grant.
 
     `x5t_s256` is the certificate a public client's token is bound to (RFC 8705 section 4); times are epoch seconds.
+    `certificate_sha256` and `spki_sha256` are lower-case hex digests of the certificate on the connection that obtained
+    it and of that certificate's key, whether or not the token is bound; None where there was none or none was kept.
     """
 
     token_sha256: bytes = field(repr=False)
@@ -29,11 +31,17 @@ class RefreshToken:
     expires_at: int
     used_at: int | None = None
     revoked_at: int | None = None
+    certificate_sha256: str | None = None
+    spki_sha256: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """The trail of one self-contained access token: who got it, by which certificate, from where."""
+    """The trail of one self-contained access token: who got it, by which certificate, from where.
+
+    `certificate_sha256` and `spki_sha256` are as in `RefreshToken`, `x5t_s256` is what the token is bound to.
+    """
 
     jti: str
     client_id: str
@@ -45,6 +53,8 @@ class IssuedToken:
     address: str | None
     issued_at: int
     expires_at: int
+    certificate_sha256: str | None = None
+    spki_sha256: str | None = None
 
 
 _REFRESH, _ISSUED = columns(refresh_token, RefreshToken), columns(issued_token, IssuedToken)

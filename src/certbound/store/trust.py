@@ -16,12 +16,23 @@ Kind = Literal["anchor", "intermediate"]
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """A named trust store and how many certificates it holds, disabled ones included."""
+    """A named trust store, how many certificates it holds, disabled ones included, and its policy.
+
+    `grace_seconds` and `bundle_refresh` are seconds.
+    """
 
     name: str
     created_at: int
     anchors: int
     intermediates: int
+    revocation: str = "off"
+    on_unavailable: str = "refuse"
+    grace_seconds: int = 0
+    extended_key_usage: str = "optional"
+    trust_domain: str | None = None
+    bundle_url: str | None = None
+    bundle_refresh: int | None = None
+    ocsp_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +54,24 @@ _COLUMNS = columns(certificate, TrustCertificate)
 _THIS = and_(certificate.c.store == bindparam("of_store"), certificate.c.id == bindparam("of_id"))
 _CREATE = insert(store)
 _DELETE = delete(store).where(store.c.name == bindparam("of_store"))
+_POLICY = [column for column in store.c if column.name not in {"name", "created_at"}]
 _STORES = (
     select(
         store.c.name,
         store.c.created_at,
         func.count(certificate.c.id).filter(certificate.c.kind == "anchor"),
         func.count(certificate.c.id).filter(certificate.c.kind == "intermediate"),
+        *_POLICY,
     )
     .select_from(store.outerjoin(certificate))
-    .group_by(store.c.name, store.c.created_at)
+    .group_by(*store.c)
     .order_by(store.c.name)
+)
+_POLICIES = _STORES.where(store.c.name.in_(bindparam("names", expanding=True)))
+_SET_POLICY = (
+    update(store)
+    .where(store.c.name == bindparam("of_store"))
+    .values({column.name: bindparam(f"new_{column.name}") for column in _POLICY})
 )
 _ADD = insert(certificate)
 _REMOVE = delete(certificate).where(_THIS)
@@ -87,6 +106,18 @@ def stores(connection: Connection) -> tuple[TrustStore, ...]:
     return tuple(TrustStore(*row) for row in connection.execute(_STORES))
 
 
+def policies(connection: Connection, names: Collection[str]) -> dict[str, TrustStore]:
+    """Give several trust stores by name; one that does not exist has no entry."""
+    rows = connection.execute(_POLICIES, {"names": sorted(names)})
+    return {row[0]: TrustStore(*row) for row in rows}
+
+
+def set_policy(connection: Connection, changed: TrustStore) -> bool:
+    """Put this policy in the place of the store's own; False if there is no such store."""
+    values = {f"new_{column.name}": getattr(changed, column.name) for column in _POLICY}
+    return connection.execute(_SET_POLICY, values | {"of_store": changed.name}).rowcount == 1
+
+
 def add(connection: Connection, new: TrustCertificate) -> None:
     """Add a certificate; StoreConflict if the store holds it already (as whichever kind) or does not exist."""
     connection.execute(_ADD, parameters(new))
@@ -101,6 +132,20 @@ def set_disabled(connection: Connection, name: str, certificate_id: str, *, disa
     """Disable or enable a certificate; False if the store does not hold it."""
     found = connection.execute(_DISABLE, {"of_store": name, "of_id": certificate_id, "state": disabled})
     return found.rowcount == 1
+
+
+def replace_certificates(connection: Connection, name: str, wanted: Collection[TrustCertificate]) -> bool:
+    """Make these all that a store holds; True if that changed anything.
+
+    A certificate that stays is left as it is, disabled where it was. StoreConflict if the store does not exist.
+    """
+    held = {known.id for known in certificates(connection, name)}
+    gone, new = held - {one.id for one in wanted}, [one for one in wanted if one.id not in held]
+    for certificate_id in sorted(gone):
+        remove(connection, name, certificate_id)
+    for one in new:
+        add(connection, one)
+    return bool(gone or new)
 
 
 def certificates(connection: Connection, name: str) -> tuple[TrustCertificate, ...]:
