@@ -1,6 +1,6 @@
 """The little DER that names need: one element at a time, object identifiers, character strings of every type."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 UTF8_STRING: Final = 0x0C
 SEQUENCE: Final = 0x30
@@ -20,8 +20,11 @@ _LONG_FORM: Final = 0x80
 _HIGH_TAG: Final = 0x1F
 _MAXIMUM_LENGTH_OCTETS: Final = 4
 
+Buffer = TypeVar("Buffer", bytes, memoryview)
+"""A view is split without copying, for what is large."""
 
-def read_element(data: bytes) -> tuple[int, bytes, bytes]:
+
+def read_element(data: Buffer) -> tuple[int, Buffer, Buffer]:
     """Split the first element off: (tag octet, content, rest). Raises ValueError on anything that is no DER."""
     if len(data) < 2 or data[0] & _HIGH_TAG == _HIGH_TAG:  # noqa: PLR2004 - tag and length
         raise ValueError("no DER element")
