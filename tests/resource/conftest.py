@@ -1,11 +1,12 @@
 """An issuer on loopback that signs by hand, not by certbound."""
 
 import base64
+import hashlib
 import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +23,8 @@ from certbound.certificates.presented import PresentedChain
 from certbound.oauth.binding import certificate_thumbprint
 
 AUDIENCE = "https://api.example.com"
+METADATA = "/.well-known/oauth-authorization-server"
+MEMBER = "certbound_blocked_endpoint"
 
 
 @dataclass
@@ -42,6 +45,31 @@ class Issuer:
 
     def say(self, path: str, document: Any, status: int = 200) -> None:
         self.answers[path] = (status, json.dumps(document).encode())
+
+    def block(
+        self,
+        *,
+        header: dict[str, Any] | None = None,
+        key: ECKey | None = None,
+        certificates: Iterable[bytes] = (),
+        keys: Iterable[bytes] = (),
+        tokens: Iterable[str] = (),
+        **changed: Any,
+    ) -> None:
+        """Publish a list, by name: of certificates and keys in DER, good but for what is `changed`."""
+        self.say(METADATA, {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", MEMBER: f"{self.url}/blocked"})
+        now = int(time.time()) if self.now is None else self.now
+        claims = {
+            "iss": self.url,
+            "iat": now,
+            "exp": now + 300,
+            "x5t#S256": [encoded(hashlib.sha256(der).digest()) for der in certificates],
+            "spki#S256": [encoded(hashlib.sha256(der).digest()) for der in keys],
+            "jti": list(tokens),
+            **changed,
+        }
+        signed = signed_by_hand(claims, key or self.key, {"typ": "certbound-blocked+jwt", **(header or {})})
+        self.answers["/blocked"] = (200, signed.encode())
 
     def sign(
         self,
@@ -67,10 +95,13 @@ class Issuer:
             **changed,
         }
         claims = {name: value for name, value in claims.items() if name not in without}
-        key = key or self.key
-        protected = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid, **(header or {})}
-        signed = f"{encoded(json.dumps(protected).encode())}.{encoded(json.dumps(claims).encode())}"
-        return f"{signed}.{encoded(es256(key, signed.encode()))}"
+        return signed_by_hand(claims, key or self.key, {"typ": "at+jwt", **(header or {})})
+
+
+def signed_by_hand(claims: dict[str, Any], key: ECKey, header: dict[str, Any]) -> str:
+    protected = {"alg": "ES256", "kid": key.kid, **header}
+    signed = f"{encoded(json.dumps(protected).encode())}.{encoded(json.dumps(claims).encode())}"
+    return f"{signed}.{encoded(es256(key, signed.encode()))}"
 
 
 def encoded(data: bytes) -> str:
@@ -136,7 +167,7 @@ def issuer(authority: trustme.CA, tmp_path: Path, new_key: Callable[[str], ECKey
         issuer = Issuer(url, ca_file, new_key("one"))
         issuer.gate.set()
         running.append(issuer)
-        issuer.say("/.well-known/oauth-authorization-server", {"issuer": url, "jwks_uri": f"{url}/jwks"})
+        issuer.say(METADATA, {"issuer": url, "jwks_uri": f"{url}/jwks"})
         issuer.publish(issuer.key)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from certbound.certificates.certificate import CertificateError, parse_certificate
 from certbound.certificates.presented import PresentedChain
 
 LIST_TYPE: Final = "certbound-blocked+jwt"
@@ -51,11 +50,19 @@ class Blocked:
             return "the certificate is blocked"
         if not self.keys:
             return None
+        from certbound.certificates.certificate import (
+            CertificateError,
+            parse_certificate,
+        )  # late: an API rarely gets here
+
         try:
             certificate = parse_certificate(presented.leaf)
         except CertificateError:
             return "the certificate cannot be read, so its key may be a blocked one"
         return "the key of the certificate is blocked" if certificate.spki_sha256 in self.keys else None
+
+
+NOTHING_BLOCKED: Final = Blocked()
 
 
 def blocked_claims(blocked: Blocked, *, issuer: str, issued_at: int, expires_at: int) -> dict[str, Any]:

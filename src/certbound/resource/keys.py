@@ -1,16 +1,20 @@
-"""The issuer's keys: found by discovery, brought in by `fetch`, kept for a stated time."""
+"""The issuer's keys: found by discovery, brought in by `fetch`, kept for a stated time.
+
+What else its metadata says that an API needs is kept with them.
+"""
 
 import json
 import logging
 import math
 import threading
 from os import PathLike
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certbound.fetch.address import ANYWHERE
 from certbound.fetch.discovery import DiscoveryError, check_issuer, metadata_urls, read_metadata
 from certbound.fetch.document import FetchError, fetch
 from certbound.fetch.trust import trust_roots
+from certbound.oauth.blocking import METADATA_MEMBER
 
 if TYPE_CHECKING:
     import ssl
@@ -34,6 +38,8 @@ _OK: Final = 200
 class KeysUnavailableError(Exception):
     """There are no keys that may be used; the text says why in one line, for the log."""
 
+    retry_after = RETRY_SECONDS
+
 
 class IssuerKeys:
     """The keys of one issuer. `ca_file` (PEM) replaces the system's roots. Nothing is fetched before the first use.
@@ -46,6 +52,7 @@ class IssuerKeys:
         self._ca_file = ca_file
         self._fetching = threading.Lock()
         self._keys: JWKSet | None = None
+        self._blocked_endpoint: str | None = None
         self._failure = ""
         self._asked_at = self._fetched_at = self._renew_at = -math.inf
 
@@ -59,6 +66,11 @@ class IssuerKeys:
         if self._keys is None or now >= self._fetched_at + KEPT_SECONDS:
             raise KeysUnavailableError(self._failure)
         return self._keys
+
+    @property
+    def blocked_endpoint(self) -> str | None:
+        """Where the issuer lists what is blocked; None if it does not, or was not asked for its keys yet."""
+        return self._blocked_endpoint
 
     def may_refetch(self, now: float) -> bool:
         """Say whether a token signed with an unknown key is reason enough to ask the issuer again."""
@@ -83,7 +95,7 @@ class IssuerKeys:
     def _ask(self, now: float) -> None:
         self._asked_at = now
         try:
-            self._keys = self._fetch_keys()
+            self._keys, self._blocked_endpoint = self._fetch()
         except (FetchError, DiscoveryError, KeysUnavailableError, OSError) as exc:
             self._failure = str(exc)
             self._renew_at = now + RETRY_SECONDS
@@ -92,31 +104,36 @@ class IssuerKeys:
             self._fetched_at = now
             self._renew_at = now + FRESH_SECONDS
 
-    def _fetch_keys(self) -> "JWKSet":
-        from certbound.jose.jwks import JWKSError, parse_jwks  # late: off the event loop, and not at an app's import
-
+    def _fetch(self) -> "tuple[JWKSet, str | None]":
         trust = trust_roots(self._ca_file, only=True)
-        answer = fetch(
-            self._find_jwks_uri(trust), trust=trust, allow=ANYWHERE, accept="application/jwk-set+json, application/json"
-        )
-        if answer.status != _OK:
-            raise KeysUnavailableError(f"jwks_uri answered with status {answer.status}")
-        try:
-            keys = parse_jwks(json.loads(answer.body))
-        except JWKSError as exc:
-            raise KeysUnavailableError(f"jwks_uri: {exc}") from None
-        except (ValueError, RecursionError):
-            raise KeysUnavailableError("jwks_uri gave no JSON") from None
-        if not keys.keys:
-            raise KeysUnavailableError("jwks_uri gave no usable signature key")
-        return keys
+        metadata = self._fetch_metadata(trust)
+        jwks_uri, blocked_endpoint = metadata.get("jwks_uri"), metadata.get(METADATA_MEMBER)
+        if not isinstance(jwks_uri, str):
+            raise KeysUnavailableError("the issuer's metadata has no jwks_uri")
+        if not isinstance(blocked_endpoint, str | None):
+            raise KeysUnavailableError(f"{METADATA_MEMBER} in the issuer's metadata is no URL")
+        return _fetch_keys(jwks_uri, trust), blocked_endpoint
 
-    def _find_jwks_uri(self, trust: "ssl.SSLContext") -> str:
+    def _fetch_metadata(self, trust: "ssl.SSLContext") -> dict[str, Any]:
         for url in metadata_urls(self._issuer):
             answer = fetch(url, trust=trust, allow=ANYWHERE)
             if answer.status == _OK:
-                jwks_uri = read_metadata(answer.body, self._issuer).get("jwks_uri")
-                if isinstance(jwks_uri, str):
-                    return jwks_uri
-                raise KeysUnavailableError("the issuer's metadata has no jwks_uri")
+                return read_metadata(answer.body, self._issuer)
         raise KeysUnavailableError(f"no metadata is published for issuer {self._issuer!r}")
+
+
+def _fetch_keys(jwks_uri: str, trust: "ssl.SSLContext") -> "JWKSet":
+    from certbound.jose.jwks import JWKSError, parse_jwks  # late: off the event loop, and not at an app's import
+
+    answer = fetch(jwks_uri, trust=trust, allow=ANYWHERE, accept="application/jwk-set+json, application/json")
+    if answer.status != _OK:
+        raise KeysUnavailableError(f"jwks_uri answered with status {answer.status}")
+    try:
+        keys = parse_jwks(json.loads(answer.body))
+    except JWKSError as exc:
+        raise KeysUnavailableError(f"jwks_uri: {exc}") from None
+    except (ValueError, RecursionError):
+        raise KeysUnavailableError("jwks_uri gave no JSON") from None
+    if not keys.keys:
+        raise KeysUnavailableError("jwks_uri gave no usable signature key")
+    return keys

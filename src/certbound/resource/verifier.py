@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certbound.certificates.presented import PresentedChain
 from certbound.oauth.binding import CONFIRMATION_METHOD, binding_refusal
+from certbound.oauth.blocking import NOTHING_BLOCKED, Blocked
 
 if TYPE_CHECKING:
     from certbound.jose.jwks import JWKSet
@@ -78,9 +79,18 @@ class Verifier:
         self._leeway = leeway
         self._require_binding = require_binding
 
-    def verify(self, token: str, presented: PresentedChain | None, now: int, keys: "JWKSet") -> BoundToken:
+    def verify(
+        self,
+        token: str,
+        presented: PresentedChain | None,
+        now: int,
+        keys: "JWKSet",
+        *,
+        blocked: Blocked = NOTHING_BLOCKED,
+    ) -> BoundToken:
         """Check a JWT access token against the connection's certificate; `now` in seconds since the epoch.
 
+        `blocked` is what the issuer blocked.
         Raises TokenRefused with `invalid_token` for whatever fails (RFC 9068 section 4).
         """
         from certbound.jose import jwt  # late: whoever has keys has loaded it, and an app's import stays quick
@@ -93,6 +103,7 @@ class Verifier:
         expires_at = self._check_times(claims, now)
         self._check_parties(claims)
         bound = self._check_binding(claims, presented)
+        check_blocked(claims, presented, blocked)
         scope, client_id = claims.get("scope", ""), claims.get("client_id")
         if not isinstance(scope, str) or not isinstance(client_id, str | None):
             raise TokenRefused("invalid_token", "scope or client_id of the token is no string")
@@ -132,6 +143,18 @@ class Verifier:
         if (refusal := binding_refusal(claims, presented)) is not None:
             raise TokenRefused("invalid_token", refusal)
         return str(claims["cnf"][CONFIRMATION_METHOD])
+
+
+def check_blocked(claims: Mapping[str, Any], presented: PresentedChain | None, blocked: Blocked) -> None:
+    """Raise TokenRefused if the issuer blocked the connection's certificate, its key, or the verified token itself.
+
+    The certificate that the token is bound to is the connection's: that was checked.
+    """
+    refusal, jti = blocked.refusal(presented), claims.get("jti")
+    if refusal is None and isinstance(jti, str) and jti in blocked.tokens:
+        refusal = "the token is blocked"
+    if refusal is not None:
+        raise TokenRefused("invalid_token", refusal)
 
 
 def _seconds(claims: Mapping[str, Any], claim: str) -> float | None:
