@@ -38,6 +38,42 @@ def test_a_refused_one_is_decided_too_and_says_why(
     assert "refused (invalid_client): 2 of" in out
 
 
+def test_names_that_differ_are_shown_beside_each_other(certbound: Certbound, ca_file: Path, tmp_path: Path) -> None:
+    subject = "CN=orders,OU=Sales,O=Acme,C=SE"
+    made = tmp_path / "made"
+    certbound.done("cert", "new", "--cn", "orders", "--subject", subject, "--self-signed", "--out", made)
+    certbound.done("trust", "add", "s", ca_file)
+    certbound.done(
+        *("client", "create", "orders", "--id", "orders", "--auth", "tls_client_auth", "--trust", "s"),
+        *("--subject-dn", "CN=Orders,OU=Purchase,O=Acme"),
+    )
+    arguments = ("explain", "--client", "orders", "--certificate", made / "certificate.pem")
+    out = certbound.done(*arguments).splitlines()
+    start = next(number for number, line in enumerate(out) if line.startswith("FAILED  tls_client_auth_subject_dn"))
+    assert out[start + 1 : start + 8] == [
+        "        expected  CN=Orders,OU=Purchase,O=Acme",
+        "        found     CN=orders,OU=Sales,O=Acme,C=SE (at position 2 OU=Sales where OU=Purchase is registered)",
+        "        registered   certificate",
+        "     =  CN=Orders    CN=orders",
+        "     !  OU=Purchase  OU=Sales  <- first difference",
+        "     =  O=Acme       O=Acme",
+        "     !  (nothing)    C=SE",
+    ]
+    for check in certbound.json(*arguments)["checks"]:
+        assert set(check) == {"check", "passed", "expected", "found", "reference"}
+
+
+def test_a_name_that_matches_is_not_taken_apart(certbound: Certbound, ca_file: Path, leaf_file: Path) -> None:
+    certbound.done("trust", "add", "s", ca_file)
+    certbound.done(
+        *("client", "create", "orders", "--id", "orders", "--auth", "tls_client_auth", "--trust", "s"),
+        *("--subject-dn", certbound.json("cert", "show", leaf_file)[0]["subject"]),
+    )
+    out = certbound.done("explain", "--client", "orders", "--certificate", leaf_file)
+    assert out.endswith("\naccepted\n")
+    assert "first difference" not in out
+
+
 def test_a_disabled_and_an_unknown_client_are_refused(certbound: Certbound, ca_file: Path, leaf_file: Path) -> None:
     _register(certbound, ca_file)
     certbound.done("client", "disable", "orders")
