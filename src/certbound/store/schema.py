@@ -121,6 +121,7 @@ trust_store = Table(
     _text("bundle_url", null=True),
     Column("bundle_refresh", Integer, nullable=True),
     _text("ocsp_url", null=True),
+    Column("bundle_sequence", BigInteger, nullable=True),
 )
 
 trust_certificate = Table(
@@ -143,6 +144,8 @@ trust_crl = Table(
     _trust_store("store"),
     Column("sha256", Text, primary_key=True),
     _text("issuer"),
+    _text("signer"),
+    _text("scope"),
     _text("number", null=True),
     Column("is_delta", Boolean, nullable=False),
     _bytes("der"),

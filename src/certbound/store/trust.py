@@ -33,6 +33,7 @@ class TrustStore:
     bundle_url: str | None = None
     bundle_refresh: int | None = None
     ocsp_url: str | None = None
+    bundle_sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def _policies() -> None:
         sa.Column("bundle_url", sa.Text(), nullable=True),
         sa.Column("bundle_refresh", sa.Integer(), nullable=True),
         sa.Column("ocsp_url", sa.Text(), nullable=True),
+        sa.Column("bundle_sequence", sa.BigInteger(), nullable=True),
     ):
         op.add_column("trust_store", column)
 
@@ -44,6 +45,8 @@ def _crls() -> None:
         sa.Column("store", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("signer", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("number", sa.Text(), nullable=True),
         sa.Column("is_delta", sa.Boolean(), nullable=False),
         sa.Column("der", sa.LargeBinary(), nullable=False),
