@@ -12,14 +12,23 @@ from certbound.certificates.names import (
     parse_rfc4514,
 )
 
-_PREFIX: Final = re.compile(r"\s*(subject|issuer|owner|subject dn|issuer dn)\s*[=:]\s*", re.IGNORECASE)
+_PREFIX: Final = re.compile(r"\s*(subject|issuer|owner|subject dn|issuer dn)\s*([=:])\s*", re.IGNORECASE)
 _SLASH: Final = re.compile(r"(?<!\\)/(?=[A-Za-z0-9.]+=)")
 _PLUS: Final = re.compile(r"\+(?=[A-Za-z0-9.]+=)")
 _SPACED_COMMA: Final = re.compile(r"(?<!\\), (?=[A-Za-z0-9.]+=)")
 _ESCAPED: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([/+\\]))")
-#: Types that stand for something large, and types that stand for the thing itself.
-_GENERAL: Final = frozenset({"2.5.4.6", "2.5.4.10", "0.9.2342.19200300.100.1.25"})
-_SPECIFIC: Final = frozenset({"2.5.4.3", "2.5.4.5", "0.9.2342.19200300.100.1.1", "1.2.840.113549.1.9.1"})
+#: From what stands for something large to what stands for the thing itself; other types say nothing about the order.
+_RANKS: Final = {
+    "2.5.4.6": 0,  # C
+    "0.9.2342.19200300.100.1.25": 0,  # DC
+    "2.5.4.8": 1,  # ST
+    "2.5.4.7": 2,  # L
+    "2.5.4.10": 3,  # O
+    "2.5.4.11": 4,  # OU
+    "2.5.4.3": 5,  # CN
+    "0.9.2342.19200300.100.1.1": 5,  # UID
+    "1.2.840.113549.1.9.1": 5,  # emailAddress
+}
 
 
 def parse_pasted(text: str) -> tuple[DistinguishedName, tuple[str, ...]]:
@@ -36,16 +45,22 @@ def parse_pasted(text: str) -> tuple[DistinguishedName, tuple[str, ...]]:
     if body.startswith("/"):
         return _parse_slashes(body)
     name = parse_rfc4514(body)
-    if len(name.rdns) > 1 and _is_openssl_order(body, prefix[1].lower() if prefix else ""):
+    if len(name.rdns) > 1 and _is_openssl_order(body, name, prefix):
         turned = DistinguishedName(name.rdns[::-1])
         return turned, (f"read as OpenSSL prints it, most general part first, and turned round to {turned.text}",)
     return name, _order_warnings(name)
 
 
-def _is_openssl_order(body: str, prefix: str) -> bool:
-    """Tell OpenSSL's one-line format, which shows the certificate's order, from its `-nameopt rfc2253` and Java's."""
-    spaced_equals = re.match(r"[A-Za-z0-9.]+ = ", body) is not None
-    return spaced_equals or (prefix == "subject" and _SPACED_COMMA.search(body) is not None)
+def _is_openssl_order(body: str, name: DistinguishedName, prefix: re.Match[str] | None) -> bool:
+    """Tell OpenSSL's one-line format, which shows the certificate's order, from its `-nameopt rfc2253` and Java's.
+
+    Java prints `Subject: CN=a, O=b`, most specific first, where `openssl x509 -text` has `Subject: O=b, CN=a`.
+    """
+    if re.match(r"[A-Za-z0-9.]+ = ", body):
+        return True
+    if prefix is None or prefix[1].lower() != "subject" or not _SPACED_COMMA.search(body):
+        return False
+    return prefix[2] == "=" or _ascent(name) >= 0
 
 
 def _parse_slashes(body: str) -> tuple[DistinguishedName, tuple[str, ...]]:
@@ -80,10 +95,13 @@ def _unescape(value: str) -> str:
 
 def _order_warnings(name: DistinguishedName) -> tuple[str, ...]:
     """Warn of a name that seems to be in the certificate's order (RFC 4514 section 2.1 turns it round)."""
-    if len(name.rdns) < 2:  # noqa: PLR2004 - one part has no order
+    if _ascent(name) <= 0:
         return ()
-    first, last = ({attribute.oid for attribute in rdn} for rdn in (name.rdns[0], name.rdns[-1]))
-    if first & _GENERAL and last & _SPECIFIC and not first & _SPECIFIC:
-        turned = DistinguishedName(name.rdns[::-1]).text
-        return (f"the order looks reversed: RFC 4514 puts the most specific part first, did you mean {turned}?",)
-    return ()
+    turned = DistinguishedName(name.rdns[::-1]).text
+    return (f"the order looks reversed: RFC 4514 puts the most specific part first, did you mean {turned}?",)
+
+
+def _ascent(name: DistinguishedName) -> int:
+    """Say by how much the last part is more specific than the first; 0 where that cannot be told."""
+    ranks = [max(known) for rdn in name.rdns if (known := [_RANKS[a.oid] for a in rdn if a.oid in _RANKS])]
+    return ranks[-1] - ranks[0] if ranks else 0
