@@ -118,7 +118,7 @@ class CertificateBoundMiddleware:
         return await asyncio.shield(self._asking.begin(partial(self._keys.obtain, time.monotonic(), lacking=lacking)))
 
     async def _ask_blocked(self, keys: "JWKSet") -> Blocked:
-        """Give what is blocked, and have the list fetched when it is due; wait for it only if the one at hand is old."""
+        """Give what is blocked, and have the list fetched when it is due; wait for it only if the last one is old."""
         endpoint = self._keys.blocked_endpoint
         if endpoint is None:
             return NOTHING_BLOCKED
