@@ -90,7 +90,7 @@ def read_crl(data: bytes, issuers: Sequence[Certificate]) -> CRL:
 
     A CRL of 50 MiB with a million entries takes some 3 seconds and 250 MB while it is read, and 22 MB afterwards.
     """
-    encoded = _encoded(data)
+    encoded = crl_der(data)
     try:
         return _read(encoded, issuers)
     except CRLError:
@@ -101,7 +101,8 @@ def read_crl(data: bytes, issuers: Sequence[Certificate]) -> CRL:
         raise CRLError(_what_it_is(encoded) or f"the CRL cannot be read, get it anew: {_one_line(error)}") from error
 
 
-def _encoded(data: bytes) -> bytes:
+def crl_der(data: bytes) -> bytes:
+    """Give a CRL's DER, taken out of PEM where it is that; nothing of it is read yet. Raises CRLError."""
     if len(data) > MAXIMUM_CRL:
         raise CRLError(f"a CRL of more than {MAXIMUM_CRL} bytes is not accepted")
     start = data[:200].removeprefix(b"\xef\xbb\xbf").lstrip()
