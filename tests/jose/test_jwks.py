@@ -1,14 +1,14 @@
-import base64
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import OKPKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from certbound.jose.jwks import MAX_KEYS, JWKSError, jwks_document, parse_jwks, same_public_key
+from certbound.jose.jwks import MAX_KEYS, JWKSError, jwks_document, parse_jwks, spki_of
 from certbound.jose.keys import ALGORITHMS, generate_signing_key
 
 KEY = generate_signing_key()
@@ -109,23 +109,40 @@ def test_whatever_the_members_are_the_set_is_read_or_refused(members: list[dict[
 
 
 @given(jwks)
-def test_whatever_a_jwk_says_it_is_the_same_key_or_it_is_not(jwk: dict[str, Any]) -> None:
-    spki = base64.b64decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE")
-    assert same_public_key(jwk, spki) is False
+def test_whatever_a_jwk_says_it_is_a_public_key_or_it_is_not(jwk: dict[str, Any]) -> None:
+    with suppress(JWKSError):
+        assert load_der_public_key(spki_of(jwk))
 
 
-def test_a_jwk_is_the_same_key_as_its_own_spki_and_no_other() -> None:
-    for kind in (ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)):
-        spki = kind.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if isinstance(kind, ec.EllipticCurvePrivateKey):
-            from joserfc.jwk import ECKey
+@pytest.mark.parametrize(
+    ("private", "kind"),
+    [
+        (ec.generate_private_key(ec.SECP256R1()), ECKey),
+        (ec.generate_private_key(ec.SECP521R1()), ECKey),
+        (rsa.generate_private_key(65537, 2048), RSAKey),
+        (ed25519.Ed25519PrivateKey.generate(), OKPKey),
+        (ed448.Ed448PrivateKey.generate(), OKPKey),
+    ],
+)
+def test_the_spki_of_a_jwk_is_that_of_its_key(private: Any, kind: Any) -> None:
+    spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    jwk = kind.import_key(spki).as_dict(private=False)
+    assert spki_of({**jwk, "kid": "any", "x5u": "https://evil.example/"}) == spki
+    assert spki_of(OTHER.public_jwk) != spki
 
-            jwk = ECKey.import_key(spki).as_dict(private=False)
-        else:
-            from joserfc.jwk import RSAKey
 
-            jwk = RSAKey.import_key(spki).as_dict(private=False)
-        assert same_public_key(jwk, spki)
-        assert not same_public_key(OTHER.public_jwk, spki)
-    x25519 = OKPKey.generate_key("X25519")
-    assert not same_public_key({**x25519.as_dict(private=False), "crv": "Ed25519"}, x25519.as_der(private=False))
+def test_a_number_with_leading_zeros_is_the_same_number() -> None:
+    jwk = RSAKey.generate_key(2048).as_dict(private=False)
+    assert spki_of({**jwk, "e": "AAEAAQ"}) == spki_of({**jwk, "e": "AQAB"})
+
+
+@pytest.mark.parametrize("case", sorted(set(LEFT_OUT) - {"an encryption key", "a use nobody knows"}))
+def test_what_is_no_public_key_has_no_spki(case: str) -> None:
+    with pytest.raises(JWKSError):
+        spki_of(LEFT_OUT[case])
+
+
+@pytest.mark.parametrize("curve", ["X25519", "X448"])
+def test_a_key_that_cannot_sign_has_no_spki(curve: Any) -> None:
+    with pytest.raises(JWKSError):
+        spki_of(OKPKey.generate_key(curve).as_dict(private=False))

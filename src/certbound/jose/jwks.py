@@ -78,7 +78,7 @@ def _verification_key(member: object) -> VerificationKey | None:
     kind = _KINDS.get(str(member.get("kty")))
     if kind is None or member.get("use", "sig") != "sig":
         return None
-    public = {name: value for name, value in member.items() if name in {"kty", "crv", "x", "y", "n", "e"}}
+    public = _public_members(member)
     try:
         key = kind.import_key(public)
         key.public_key  # noqa: B018  builds the key, so that a point off the curve shows here (RFC 8725 section 3.4)
@@ -94,15 +94,19 @@ def _verification_key(member: object) -> VerificationKey | None:
     )
 
 
-def same_public_key(jwk: Mapping[str, Any], spki_der: bytes) -> bool:
-    """Say whether a JWK's own members are the public key (SubjectPublicKeyInfo in DER) given beside it."""
+def spki_of(jwk: Mapping[str, Any]) -> bytes:
+    """Give a JWK's own public key as SubjectPublicKeyInfo in DER (RFC 5280 section 4.1); JWKSError if it is none.
+
+    Equal keys give equal octets, however their numbers are padded. Keys that cannot sign (X25519, X448) are none here.
+    """
     kind = _KINDS.get(str(jwk.get("kty")))
-    if kind is None:
-        return False
-    names = ("crv", "x", "y", "n", "e")
+    if kind is None or (kind is OKPKey and jwk.get("crv") not in {"Ed25519", "Ed448"}):
+        raise JWKSError(f"not a public key of a kind known here: {', '.join(_KINDS)}")
     try:
-        public = kind.import_key(spki_der).as_dict(private=False)
-        own = kind.import_key({name: jwk[name] for name in ("kty", *names) if name in jwk}).as_dict(private=False)
+        return kind.import_key(_public_members(jwk)).as_der(private=False)
     except _UNUSABLE:
-        return False
-    return all(public.get(name) == own.get(name) for name in names)
+        raise JWKSError(f"the members of the JWK are no public key of kind {jwk['kty']}") from None
+
+
+def _public_members(jwk: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in jwk.items() if name in {"kty", "crv", "x", "y", "n", "e"}}
