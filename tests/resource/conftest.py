@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -154,7 +155,8 @@ def issuer(authority: trustme.CA, tmp_path: Path, new_key: Callable[[str], ECKey
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(OSError):  # who asked went away
+                self.wfile.write(body)
 
         def log_message(self, *_args: Any) -> None:
             pass

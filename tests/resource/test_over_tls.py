@@ -1,4 +1,6 @@
+import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -68,3 +70,20 @@ async def test_a_token_works_in_the_hands_of_its_certificate_alone(
                 response = await client.get(api, headers=headers)
                 assert response.status_code == 401
                 assert 'error="invalid_token"' in response.headers["www-authenticate"]
+
+
+async def test_a_blocked_certificate_stops_working_within_seconds(
+    api: str, issuer: Any, authority: trustme.CA, tmp_path: Path
+) -> None:
+    mine, presented = client_of(authority, tmp_path, "robot")
+    issuer.block()
+    headers = {"Authorization": f"Bearer {issuer.sign(presented.leaf)}"}
+    async with httpx2.AsyncClient(verify=mine.context(issuer.ca_file)) as client:
+        assert (await client.get(api, headers=headers)).status_code == 200
+        issuer.block(certificates=[presented.leaf])
+        began = time.monotonic()
+        while (response := await client.get(api, headers=headers)).status_code == 200:
+            assert time.monotonic() < began + 3
+            await asyncio.sleep(0.01)
+        assert "the certificate is blocked" in response.headers["www-authenticate"]
+    assert issuer.asked.count("/blocked") <= 2 + (time.monotonic() - began) / 0.75
