@@ -268,6 +268,15 @@ def test_a_ca_that_changed_its_key_under_one_name_serves_old_and_new(authorities
             assert decision.path == (leaf.certificate, issuer.certificate)
 
 
+def test_an_anchor_that_openssl_cannot_read_is_a_refusal_and_no_failure(
+    authorities: Any, root: Any, now: datetime
+) -> None:
+    date_for_a_name = (b"\x0c\x04Root", b"\x17\x04Root")
+    anchor = parse_certificate(root.der.replace(*date_for_a_name))
+    below = parse_certificate(authorities.issue("api", root).der.replace(*date_for_a_name))
+    assert "OpenSSL cannot take" in _found(validate_chain(below, [], [anchor], now=now))
+
+
 def test_ed25519_and_certificates_of_trustme_are_accepted(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root")
     leaf = authorities.issue("api", root, key=ed25519.Ed25519PrivateKey.generate())

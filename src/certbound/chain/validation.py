@@ -146,9 +146,9 @@ def _verify(
     store = crypto.X509Store()
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     store.set_time(now.astimezone(UTC))
-    for anchor in anchors:
-        store.add_cert(_openssl_issuer(anchor))
     try:
+        for anchor in anchors:
+            store.add_cert(_openssl_issuer(anchor))
         context = crypto.X509StoreContext(store, _openssl(leaf), [_openssl_issuer(issuer) for issuer in untrusted])
         chain = context.get_verified_chain()
     except crypto.X509StoreContextError as error:
