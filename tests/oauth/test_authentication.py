@@ -143,7 +143,7 @@ def test_a_token_is_good_with_the_certificate_it_is_bound_to_and_no_other() -> N
 
 @pytest.mark.parametrize(
     "cnf",
-    [None, "x", [], {}, {"jkt": "x"}, {"x5t#S256": 1}, {"x5t#S256": ""}, {"x5t#S256": "ä"},
+    [None, "x", [], {}, {"jkt": "x"}, {"x5t#S256": 1}, {"x5t#S256": ""}, {"x5t#S256": "ä"}, {"x5t#S256": "\ud800"},
      confirmation(MINE.presented()) | {"jkt": "x"}],
 )  # fmt: skip
 def test_a_binding_that_is_not_understood_is_refused(cnf: object) -> None:

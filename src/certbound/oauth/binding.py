@@ -31,7 +31,7 @@ def binding_refusal(claims: Mapping[str, Any], presented: PresentedChain | None)
     if not isinstance(cnf, Mapping):
         return "the token is not bound to a certificate"
     expected = cnf.get(CONFIRMATION_METHOD)
-    if not isinstance(expected, str) or len(cnf) != 1:
+    if not isinstance(expected, str) or not expected.isascii() or len(cnf) != 1:
         return "the token is bound in a way that is not accepted here"
     if presented is None:
         return "the connection has no client certificate"
