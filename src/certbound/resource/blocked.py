@@ -28,8 +28,9 @@ OLD_SECONDS: Final = 1.5
 """A request that finds a list older than this waits for the new one."""
 RETRY_SECONDS: Final = 1
 """How long after an attempt that failed the next one is made; meanwhile nobody waits."""
+TIMEOUT_SECONDS: Final = 2
+"""How long the issuer has to answer, and a request waits at most."""
 
-_TIMEOUT: Final = 2.0
 _MAX_BYTES: Final = 8 * 1024 * 1024
 _OK: Final = 200
 
@@ -121,7 +122,7 @@ class IssuerBlocked:
             endpoint,
             trust=self._trust,
             allow=ANYWHERE,
-            timeout=_TIMEOUT,
+            timeout=TIMEOUT_SECONDS,
             max_bytes=_MAX_BYTES,
             accept="application/jwt",
         )
