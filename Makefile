@@ -1,6 +1,6 @@
 # What can be done here: `make` lists it. The first two work on a fresh machine with Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test check bench fuzz docs lock clean
 SHELL := /bin/sh
 PYTHON ?= python3
 ARGS ?=
@@ -18,8 +18,8 @@ test: .venv/.dev ## Every test (ARGS passes options to pytest)
 	@.venv/bin/pytest -n auto $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, import contracts, generated pages
-	.venv/bin/ruff format --check src tests bench scripts
-	.venv/bin/ruff check src tests bench scripts
+	.venv/bin/ruff format --check src tests bench fuzz scripts
+	.venv/bin/ruff check src tests bench fuzz scripts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/settings_page.py --check
@@ -27,6 +27,9 @@ check: .venv/.dev ## Format, lint, types, import contracts, generated pages
 
 bench: .venv/.dev ## Start-up, memory, and CPU per request of a server on this machine
 	@.venv/bin/python -m bench $(ARGS)
+
+fuzz: .venv/.dev ## Every reader against inputs nobody would write, 10 minutes each (ARGS="--seconds 5")
+	@.venv/bin/python -m fuzz $(ARGS)
 
 docs: .venv/.dev ## The documentation as a site, in site/
 	.venv/bin/python scripts/settings_page.py

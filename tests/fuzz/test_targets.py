@@ -1,0 +1,48 @@
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import pytest
+from fuzz.every import TARGETS
+from fuzz.target import BrokenError, Target, TooMuchError, execute, expect
+
+from fuzz import __main__ as program
+
+SEEDS, MUTATIONS = 600, 1000
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_reader_gives_a_value_or_its_own_refusal(name: str) -> None:
+    """A few seconds of `make fuzz`, the same each time."""
+    target, choice = TARGETS[name], Random(0)  # noqa: S311 - repeatable
+    seeds = [data for data in islice(target.seeds(), SEEDS) if len(data) <= target.maximum]
+    assert seeds
+    for data in seeds:
+        execute(target, data)
+    for _ in range(MUTATIONS):
+        data = target.changed(choice.choice(seeds), choice)
+        execute(target, data[: target.maximum])
+
+
+def _target(run: object) -> Target:
+    return Target("x", run, (ValueError,), lambda: [b""])  # type: ignore[arg-type]
+
+
+def test_what_counts_as_a_crash() -> None:
+    execute(_target(int), b"no number")
+    with pytest.raises(RecursionError):
+        execute(_target(lambda _: (_ for _ in ()).throw(RecursionError)), b"")
+    with pytest.raises(TooMuchError, match="memory"):
+        execute(_target(lambda _: len(b"x" * (200 << 20))), b"")
+    with pytest.raises(BrokenError, match="kept"):
+        execute(_target(lambda _: expect(False, "not kept")), b"")
+
+
+def test_an_input_of_which_a_crash_is_known_is_replayed_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "form.parse_form-crash-0123456789abcdef"
+    kept.write_bytes(b"client_id=a")
+    monkeypatch.setattr("sys.argv", ["fuzz", "--replay", str(kept)])
+    assert program.main() == 0
