@@ -5,8 +5,12 @@ from typing import Any
 
 from certbound.certificates.subject import SubjectMatch
 from certbound.oauth.registration import AuthenticationMethod, Client
+from certbound.store.blocks import Block
 from certbound.store.certificates import RegisteredCertificate
 from certbound.store.people import Person
+from certbound.store.refusals import Refusal
+from certbound.store.revocation import StoredCRL
+from certbound.store.sightings import Sighting
 from certbound.store.tokens import IssuedToken, RefreshToken
 from certbound.store.trust import TrustCertificate
 
@@ -80,6 +84,9 @@ def refresh_token(digest: bytes = b"\x00" * 32, **changes: Any) -> RefreshToken:
         x5t_s256="thumbprint",
         issued_at=100,
         expires_at=2**33,
+        certificate_sha256="cc" * 32,
+        spki_sha256="dd" * 32,
+        address="192.0.2.1",
     )
     return replace(given, **changes)
 
@@ -96,5 +103,56 @@ def issued_token(jti: str = "jti-1", **changes: Any) -> IssuedToken:
         address="192.0.2.1",
         issued_at=100,
         expires_at=2**33,
+        certificate_sha256="cc" * 32,
+        spki_sha256="dd" * 32,
     )
+    return replace(given, **changes)
+
+
+def sighting(client_id: str = "orders", sha256: str = "cc" * 32, **changes: Any) -> Sighting:
+    given = Sighting(
+        client_id=client_id,
+        sha256=sha256,
+        subject="CN=orders",
+        spki_sha256="dd" * 32,
+        not_before=50,
+        not_after=2**33,
+        first_seen=100,
+        last_seen=100,
+    )
+    return replace(given, **changes)
+
+
+def crl(store: str = "partners", sha256: str = "ee" * 32, **changes: Any) -> StoredCRL:
+    given = StoredCRL(
+        store=store,
+        sha256=sha256,
+        issuer="CN=root",
+        signer="ab" * 32,
+        scope="all",
+        number=str(2**159),
+        is_delta=False,
+        this_update=100,
+        next_update=2**33,
+        added=200,
+        url="http://crl.example.com/root.crl",
+    )
+    return replace(given, **changes)
+
+
+def refusal(reference: str = "R-1", **changes: Any) -> Refusal:
+    given = Refusal(
+        reference=reference,
+        at=2**33,
+        client_id="orders \N{SNOWMAN}",
+        address="192.0.2.1",
+        error="invalid_client",
+        certificate={"subject": "CN=orders", "san": {"dns": ["ü"], "uri": []}},
+        checks=[{"check": "chain", "passed": False, "expected": "an anchor", "found": None}],
+    )
+    return replace(given, **changes)
+
+
+def block(id: str = "b1", **changes: Any) -> Block:  # noqa: A002 - the field
+    given = Block(id=id, kind="certificate", sha256="cc" * 32, reason="stolen", actor="ada", created_at=2**33)
     return replace(given, **changes)
