@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 
 from certbound.store import certificates, clients
-from certbound.store.certificates import RegisteredCertificate, Sighting
+from certbound.store.certificates import RegisteredCertificate
 from certbound.store.engine import Connection, Store, StoreConflict
 
 from .values import certificate, client
@@ -68,11 +68,11 @@ def test_a_certificate_is_retired_once(registered: Store) -> None:
     assert held(registered) == (certificate(retired=50),)
 
 
-def test_sightings_keep_the_first_and_the_last_in_whatever_order_they_come(registered: Store) -> None:
+def test_uses_keep_the_first_and_the_last_in_whatever_order_they_come(registered: Store) -> None:
     add(registered, certificate(), certificate(sha256="bb" * 32))
-    batch = [Sighting("orders", "aa" * 32, 30), Sighting("orders", "aa" * 32, 10), Sighting("nobody", "aa" * 32, 20)]
+    batch = [("orders", "aa" * 32, 20, 30), ("orders", "aa" * 32, 15, 15), ("nobody", "aa" * 32, 20, 20)]
     registered.write(lambda connection: certificates.mark_seen(connection, batch))
-    registered.write(lambda connection: certificates.mark_seen(connection, [Sighting("orders", "aa" * 32, 25)]))
+    registered.write(lambda connection: certificates.mark_seen(connection, [("orders", "aa" * 32, 10, 25)]))
     registered.write(lambda connection: certificates.mark_seen(connection, []))
     seen, unseen = held(registered)
     assert seen == replace(certificate(), first_seen=10, last_seen=30)

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, insert, or_, select, update
 
 from certbound.store.engine import Connection
 from certbound.store.rows import columns, parameters
@@ -26,14 +25,6 @@ class RegisteredCertificate:
     retired: int | None = None
 
 
-class Sighting(NamedTuple):
-    """A registered certificate was used by its client at this time."""
-
-    client_id: str
-    sha256: str
-    at: int
-
-
 _KEY = and_(table.c.client_id == bindparam("of_client"), table.c.sha256 == bindparam("of_sha256"))
 _INSERT = insert(table)
 _LIST = (
@@ -43,10 +34,16 @@ _LIST = (
 )
 _OWNERS = select(table.c.client_id).where(table.c.sha256 == bindparam("of_sha256")).order_by(table.c.client_id)
 _RETIRE = update(table).where(_KEY, table.c.retired.is_(None)).values(retired=bindparam("moment"))
+_FIRST, _LAST = bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+_EARLIER = or_(table.c.first_seen.is_(None), table.c.first_seen > _FIRST)
+_LATER = or_(table.c.last_seen.is_(None), table.c.last_seen < _LAST)
 _SEEN = (
     update(table)
-    .where(_KEY, or_(table.c.last_seen.is_(None), table.c.last_seen < bindparam("moment")))
-    .values(last_seen=bindparam("moment"), first_seen=func.coalesce(table.c.first_seen, bindparam("moment")))
+    .where(_KEY, or_(_EARLIER, _LATER))
+    .values(
+        first_seen=case((_EARLIER, _FIRST), else_=table.c.first_seen),
+        last_seen=case((_LATER, _LAST), else_=table.c.last_seen),
+    )
 )
 
 
@@ -71,9 +68,15 @@ def retire(connection: Connection, client_id: str, sha256: str, at: int) -> bool
     return found.rowcount == 1
 
 
-def mark_seen(connection: Connection, sightings: Iterable[Sighting]) -> None:
-    """Record uses in one batch; one of a certificate that is not registered changes nothing."""
+def mark_seen(connection: Connection, seen: Iterable[tuple[str, str, int, int]]) -> None:
+    """Record uses in one batch: client_id, sha256, first and last time; a certificate not registered changes nothing.
+
+    The earliest first and the latest last time that were ever recorded stay.
+    """
     # Sorted, so that two workers that saw the same certificates lock their rows in the same order.
-    batch = [{"of_client": client_id, "of_sha256": sha256, "moment": at} for client_id, sha256, at in sorted(sightings)]
+    batch = [
+        {"of_client": client_id, "of_sha256": sha256, "first": first, "last": last}
+        for client_id, sha256, first, last in sorted(seen)
+    ]
     if batch:
         connection.execute(_SEEN, batch)
