@@ -1,0 +1,57 @@
+"""Who performs the background duties, and how they went: leases, held by one process at a time, and last runs."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select, text
+
+from certbound.store.engine import Connection
+from certbound.store.rows import columns, parameters
+from certbound.store.schema import duty, lease
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """How a duty went last: `failure` says why in one line, None if it succeeded; times are epoch seconds."""
+
+    name: str
+    last_run: int
+    last_success: int | None
+    failure: str | None
+    next_run: int
+
+
+# As text, since SQLAlchemy knows ON CONFLICT by dialect only.
+_TAKE = text(
+    "INSERT INTO lease (name, holder, expires_at) VALUES (:name, :holder, :expires_at)"
+    " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at"
+    " WHERE lease.holder = excluded.holder OR lease.expires_at <= :now"
+)
+_RELEASE = delete(lease).where(lease.c.name == bindparam("of_name"), lease.c.holder == bindparam("of_holder"))
+_RECORD = text(
+    f"INSERT INTO duty ({', '.join(duty.c.keys())})"  # noqa: S608 - names of columns
+    f" VALUES (:{', :'.join(duty.c.keys())}) ON CONFLICT (name) DO UPDATE SET"
+    " last_run = excluded.last_run, last_success = COALESCE(excluded.last_success, duty.last_success),"
+    " failure = excluded.failure, next_run = excluded.next_run"
+)
+_DUTIES = select(*columns(duty, Duty)).order_by(duty.c.name)
+
+
+def take_lease(connection: Connection, name: str, holder: str, now: int, seconds: int) -> bool:
+    """Take or renew a lease until `now` + `seconds`; False while somebody else holds it."""
+    values = {"name": name, "holder": holder, "expires_at": now + seconds, "now": now}
+    return connection.execute(_TAKE, values).rowcount == 1
+
+
+def release_lease(connection: Connection, name: str, holder: str) -> bool:
+    """Give up a lease before its time; False if this holder does not have it."""
+    return connection.execute(_RELEASE, {"of_name": name, "of_holder": holder}).rowcount == 1
+
+
+def record_duty(connection: Connection, run: Duty) -> None:
+    """Record a duty's run in the place of the one before; without a `last_success` the earlier one stays."""
+    connection.execute(_RECORD, parameters(run))
+
+
+def duties(connection: Connection) -> tuple[Duty, ...]:
+    """List the duties by name."""
+    return tuple(Duty(*row) for row in connection.execute(_DUTIES))
