@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from certbound.store import trust
@@ -70,3 +72,48 @@ def test_a_deleted_store_takes_its_certificates_along(filled: Store) -> None:
     assert not filled.write(lambda connection: trust.delete_store(connection, "partners"))
     filled.write(lambda connection: trust.create_store(connection, "partners", 9))
     assert listed(filled, "partners") == ()
+
+
+POLICY = TrustStore(
+    "partners",
+    5,
+    1,
+    1,
+    revocation="crl+ocsp",
+    on_unavailable="accept",
+    grace_seconds=3600,
+    extended_key_usage="require",
+    trust_domain="example.org",
+    bundle_url="https://example.org/bundle",
+    bundle_refresh=300,
+    bundle_sequence=2**33,
+    ocsp_url="http://ocsp.example.org/",
+)
+
+
+def test_a_policy_comes_back_as_it_was_set_and_is_the_one_stores(filled: Store) -> None:
+    assert filled.write(lambda connection: trust.set_policy(connection, POLICY))
+    found = filled.read(lambda connection: trust.policies(connection, ("partners", "empty", "nowhere")))
+    assert found == {"partners": POLICY, "empty": TrustStore("empty", 7, 0, 0)}
+    assert POLICY in filled.read(trust.stores)
+    plain = TrustStore("partners", 5, 1, 1)
+    assert filled.write(lambda connection: trust.set_policy(connection, plain))
+    assert filled.read(lambda connection: trust.policies(connection, ["partners"])) == {"partners": plain}
+    assert filled.read(lambda connection: trust.policies(connection, ())) == {}
+
+
+def test_a_policy_of_no_store_changes_nothing(filled: Store) -> None:
+    assert not filled.write(lambda connection: trust.set_policy(connection, replace(POLICY, name="nowhere")))
+    assert filled.read(lambda connection: trust.policies(connection, ["partners"]))["partners"].revocation == "off"
+
+
+def test_replaced_certificates_leave_those_that_stay_as_they_are(filled: Store) -> None:
+    wanted = [trusted("devices", "aa", added=500), trusted("devices", "cc", added=500)]
+    assert filled.write(lambda connection: trust.replace_certificates(connection, "devices", wanted))
+    assert listed(filled, "devices") == (trusted("devices", "aa", disabled=True), trusted("devices", "cc", added=500))
+    assert not filled.write(lambda connection: trust.replace_certificates(connection, "devices", wanted))
+    assert filled.write(lambda connection: trust.replace_certificates(connection, "devices", wanted[1:]))
+    assert listed(filled, "devices") == (trusted("devices", "cc", added=500),)
+    assert len(listed(filled, "partners")) == 2
+    with pytest.raises(StoreConflict):
+        filled.write(lambda connection: trust.replace_certificates(connection, "nowhere", [trusted("nowhere")]))

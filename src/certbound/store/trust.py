@@ -1,7 +1,7 @@
 """Which certificates are trust anchors, and which only complete chains: named trust stores."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
@@ -55,7 +55,7 @@ _COLUMNS = columns(certificate, TrustCertificate)
 _THIS = and_(certificate.c.store == bindparam("of_store"), certificate.c.id == bindparam("of_id"))
 _CREATE = insert(store)
 _DELETE = delete(store).where(store.c.name == bindparam("of_store"))
-_POLICY = [column for column in store.c if column.name not in {"name", "created_at"}]
+_POLICY = [store.c[member.name] for member in fields(TrustStore)[4:]]  # what follows the numbers of certificates
 _STORES = (
     select(
         store.c.name,
