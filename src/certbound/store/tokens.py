@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Delete, Table, bindparam, delete, insert, select, text, update
 
@@ -87,6 +88,37 @@ _NEWEST_ISSUED = (
 )
 _BY_CERTIFICATE = _NEWEST_ISSUED.where(issued_token.c.x5t_s256 == bindparam("thumbprint"))
 _BY_CLIENT = _NEWEST_ISSUED.where(issued_token.c.client_id == bindparam("of_client"))
+_NEWEST_REFRESH = (
+    select(*_REFRESH)
+    .order_by(refresh_token.c.issued_at.desc(), refresh_token.c.token_sha256)
+    .limit(bindparam("page_size"))
+)
+_LIVING_UNBOUND = (
+    select(issued_token.c.jti)
+    .where(issued_token.c.x5t_s256.is_(None), issued_token.c.expires_at > bindparam("moment"))
+    .order_by(issued_token.c.expires_at.desc(), issued_token.c.jti)
+    .limit(bindparam("page_size"))
+)
+
+
+class _ObtainedWith:
+    """The statements about tokens that a certificate, or any certificate of a key, obtained."""
+
+    def __init__(self, column: str) -> None:
+        refresh = refresh_token.c[column] == bindparam("digest")
+        issued = issued_token.c[column] == bindparam("digest")
+        families = select(refresh_token.c.family).where(refresh)
+        self.revoke = (
+            update(refresh_token)
+            .where(refresh_token.c.family.in_(families), _LIVING)
+            .values(revoked_at=bindparam("moment"))
+        )
+        self.refresh_tokens = _NEWEST_REFRESH.where(refresh)
+        self.issued_tokens = _NEWEST_ISSUED.where(issued)
+        self.living_unbound = _LIVING_UNBOUND.where(issued)
+
+
+_BY_COLUMN = {name: _ObtainedWith(name) for name in ("certificate_sha256", "spki_sha256")}
 
 
 def _delete_expired(table: Table) -> Delete:
@@ -126,6 +158,66 @@ def revoke_client(connection: Connection, client_id: str, at: int) -> int:
     # A token's foreign key holds the client's row: this lock waits for the tokens under way.
     connection.execute(_LOCK_CLIENT, {"of_client": client_id}).all()
     return connection.execute(_REVOKE_CLIENT, {"of_client": client_id, "moment": at}).rowcount
+
+
+def revoke_obtained_with(
+    connection: Connection, *, certificate_sha256: str | None = None, spki_sha256: str | None = None, at: int
+) -> int:
+    """Revoke the families of the refresh tokens that a certificate or a key obtained; tell how many tokens.
+
+    Whole families: a successor is the same grant, whatever connection it was fetched over. Successors that are just
+    being recorded are included. A grant that is just being recorded is not: whoever records one looks, in the same
+    unit and after recording it, whether its certificate is blocked.
+    """
+    statements, values = _obtained_with(certificate_sha256, spki_sha256)
+    revoked = 0
+    # A token in rotation is waited for, and the next statement sees the successor that was recorded meanwhile. Where
+    # nothing is left to revoke, nothing is left that could have a successor.
+    while found := connection.execute(statements.revoke, values | {"moment": at}).rowcount:
+        revoked += found
+    return revoked
+
+
+def refresh_tokens_with(
+    connection: Connection, *, certificate_sha256: str | None = None, spki_sha256: str | None = None, limit: int
+) -> tuple[RefreshToken, ...]:
+    """List the refresh tokens that a certificate or a key obtained, whatever became of them, the newest first."""
+    statements, values = _obtained_with(certificate_sha256, spki_sha256)
+    rows = connection.execute(statements.refresh_tokens, values | {"page_size": limit})
+    return tuple(RefreshToken(*row) for row in rows)
+
+
+def issued_with(
+    connection: Connection, *, certificate_sha256: str | None = None, spki_sha256: str | None = None, limit: int
+) -> tuple[IssuedToken, ...]:
+    """List the access tokens that a certificate or a key obtained, bound or not, the newest first."""
+    statements, values = _obtained_with(certificate_sha256, spki_sha256)
+    rows = connection.execute(statements.issued_tokens, values | {"page_size": limit})
+    return tuple(IssuedToken(*row) for row in rows)
+
+
+def living_unbound_with(
+    connection: Connection,
+    *,
+    certificate_sha256: str | None = None,
+    spki_sha256: str | None = None,
+    now: int,
+    limit: int,
+) -> tuple[str, ...]:
+    """List the `jti` of the access tokens that a certificate or a key obtained, bound to nothing and not yet expired.
+
+    Those that expire last come first. A token is in the trail only after its batch was written.
+    """
+    statements, values = _obtained_with(certificate_sha256, spki_sha256)
+    return tuple(connection.execute(statements.living_unbound, values | {"moment": now, "page_size": limit}).scalars())
+
+
+def _obtained_with(certificate_sha256: str | None, spki_sha256: str | None) -> tuple[_ObtainedWith, dict[str, Any]]:
+    if certificate_sha256 is not None and spki_sha256 is None:
+        return _BY_COLUMN["certificate_sha256"], {"digest": certificate_sha256}
+    if spki_sha256 is not None and certificate_sha256 is None:
+        return _BY_COLUMN["spki_sha256"], {"digest": spki_sha256}
+    raise ValueError("name a certificate or a key, and not both")
 
 
 def add_issued_tokens(connection: Connection, tokens: Sequence[IssuedToken]) -> None:
