@@ -179,13 +179,10 @@ def _read_frame(encoded: bytes) -> _Frame:
     """Read CertificateList and TBSCertList (RFC 5280 section 5.1); nothing of the large list is copied."""
     _, outer, _ = der.read_element(memoryview(encoded))
     _, content, after = der.read_element(outer)
-    _, algorithm, _ = der.read_element(after)
     end = len(encoded) - len(after)
-    tag, inner, rest = der.read_element(content)
+    tag, _, rest = der.read_element(content)
     if tag == _INTEGER:
-        _, inner, rest = der.read_element(rest)
-    if inner != algorithm:
-        raise CRLError("the CRL names one signature algorithm inside and another one outside")
+        _, _, rest = der.read_element(rest)
     _, _, after_issuer = der.read_element(rest)
     issuer = names.from_der(bytes(rest[: len(rest) - len(after_issuer)]))
     _, _, rest = der.read_element(after_issuer)
