@@ -50,6 +50,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     "coordinates that are numbers": {**P256, "x": 1, "y": 2},
     "coordinates of another curve": {**P256, "crv": "P-384"},
     "an octet key pair of an unknown curve": {"kty": "OKP", "crv": "Ed25520", "x": "AA"},
+    "an octet key pair whose curve is a list": {"kty": "OKP", "crv": ["Ed25519"], "x": "AA"},
     "an octet key pair without a curve": {"kty": "OKP", "x": "AA"},
     "an octet key pair that is too short": {"kty": "OKP", "crv": "Ed25519", "x": "AA"},
     "RSA without modulus": {"kty": "RSA", "e": "AQAB"},

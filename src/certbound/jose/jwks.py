@@ -100,7 +100,7 @@ def spki_of(jwk: Mapping[str, Any]) -> bytes:
     Equal keys give equal octets, however their numbers are padded. Keys that cannot sign (X25519, X448) are none here.
     """
     kind = _KINDS.get(str(jwk.get("kty")))
-    if kind is None or (kind is OKPKey and jwk.get("crv") not in {"Ed25519", "Ed448"}):
+    if kind is None or (kind is OKPKey and str(jwk.get("crv")) not in {"Ed25519", "Ed448"}):
         raise JWKSError(f"not a public key of a kind known here: {', '.join(_KINDS)}")
     try:
         return kind.import_key(_public_members(jwk)).as_der(private=False)
