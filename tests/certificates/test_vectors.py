@@ -5,6 +5,8 @@ import json
 from contextlib import suppress
 from datetime import datetime
 
+from tests.certificates.vectors import FILES, contents, encodings
+
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
 from certbound.certificates.check import Check
 from certbound.certificates.comparison import aligned
@@ -14,8 +16,6 @@ from certbound.certificates.policy import check_path_certificate, check_pki_leaf
 from certbound.certificates.spiffe import SpiffeError, check_svid, parse_bundle
 from certbound.certificates.subject import PARAMETERS, SubjectMatch
 from certbound.certificates.subject_attributes import SubjectAttributes
-
-from tests.certificates.vectors import FILES, contents, encodings
 
 
 def _readable() -> list[Certificate]:

@@ -9,12 +9,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from tests.certificates.vectors import contents, encodings
 
 from certbound.certificates.certificate import CertificateError, parse_certificate
 from certbound.oauth.client_jwks import read_client_jwks
 from certbound.oauth.registration import RegistrationError
-
-from tests.certificates.vectors import contents, encodings
 
 
 def _members(encoded: bytes) -> dict[str, Any]:
