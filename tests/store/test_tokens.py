@@ -9,7 +9,7 @@ import pytest
 
 from certbound.store import clients, tokens
 from certbound.store.engine import Connection, Store, StoreConflict
-from certbound.store.tokens import RefreshToken
+from certbound.store.tokens import IssuedToken, RefreshToken
 
 from .values import client, issued_token, refresh_token
 
@@ -106,8 +106,10 @@ def test_revoking_a_client_leaves_other_clients_alone(with_clients: Store) -> No
     [
         lambda connection: tokens.revoke_family(connection, "family-1", 9),
         lambda connection: tokens.revoke_client(connection, "orders", 9),
+        lambda connection: tokens.revoke_obtained_with(connection, certificate_sha256="cc" * 32, at=9),
+        lambda connection: tokens.revoke_obtained_with(connection, spki_sha256="dd" * 32, at=9),
     ],
-    ids=["family", "client"],
+    ids=["family", "client", "certificate", "key"],
 )
 def test_a_rotation_in_progress_does_not_save_its_successor_from_a_revocation(
     with_clients: Store, opened: Callable[[], Store], revoke: Callable[[Connection], int]
@@ -117,7 +119,8 @@ def test_a_rotation_in_progress_does_not_save_its_successor_from_a_revocation(
 
     def rotate(connection: Connection) -> bool:
         won = tokens.mark_used(connection, digest(1), 5)
-        tokens.add_refresh_token(connection, refresh_token(digest(2)))
+        elsewhere = refresh_token(digest(2), certificate_sha256=None, spki_sha256=None)
+        tokens.add_refresh_token(connection, elsewhere)
         recorded.set()
         # Long enough for the revocation to arrive at the lock; were it quicker or slower, the result must not change.
         revoking.wait(5)
@@ -141,6 +144,84 @@ def test_a_rotation_in_progress_does_not_save_its_successor_from_a_revocation(
     successor = load(with_clients, 2)
     assert successor is not None
     assert successor.revoked_at == 9
+
+
+def test_revoking_what_a_certificate_or_key_obtained_takes_whole_families_and_no_others(with_clients: Store) -> None:
+    add(
+        with_clients,
+        refresh_token(digest(1), certificate_sha256=None, spki_sha256=None, used_at=3),
+        refresh_token(digest(2)),
+        refresh_token(digest(3), family="two", client_id="billing", certificate_sha256="renewed"),
+        refresh_token(digest(4), family="three", certificate_sha256="other", spki_sha256="other"),
+        refresh_token(digest(5), family="four", certificate_sha256=None, spki_sha256=None),
+        refresh_token(digest(6), family="two", revoked_at=4),
+    )
+
+    def revoke(**by: str) -> int:
+        return with_clients.write(lambda connection: tokens.revoke_obtained_with(connection, at=9, **by))
+
+    def revoked() -> list[int | None]:
+        found = [load(with_clients, number) for number in range(1, 7)]
+        return [token.revoked_at for token in found if token is not None]
+
+    assert revoke(certificate_sha256="unknown") == 0
+    assert revoke(certificate_sha256="cc" * 32) == 3
+    assert revoked() == [9, 9, 9, None, None, 4]
+    assert revoke(spki_sha256="dd" * 32) == 0
+    assert revoke(spki_sha256="other") == 1
+    assert revoked() == [9, 9, 9, 9, None, 4]
+
+
+def test_revoking_by_key_takes_what_every_certificate_of_it_obtained(with_clients: Store) -> None:
+    add(with_clients, refresh_token(digest(1), family="one"))
+    add(with_clients, refresh_token(digest(2), family="two", certificate_sha256="renewed"))
+    assert with_clients.write(partial(tokens.revoke_obtained_with, spki_sha256="dd" * 32, at=9)) == 2
+
+
+def test_what_a_certificate_or_key_obtained_is_listed_newest_first(with_clients: Store) -> None:
+    refreshes = [refresh_token(digest(number), issued_at=number) for number in range(4)]
+    renewed = refresh_token(digest(9), issued_at=9, certificate_sha256="renewed", revoked_at=10)
+    add(with_clients, *refreshes, renewed)
+    trail = [issued_token(f"jti-{number}", issued_at=number, x5t_s256=None) for number in range(4)]
+    odd = issued_token("odd", issued_at=9, certificate_sha256="renewed")
+    nobody = issued_token("nobody", certificate_sha256=None, spki_sha256=None)
+    with_clients.write(lambda connection: tokens.add_issued_tokens(connection, [*trail, odd, nobody]))
+
+    def refresh_tokens(limit: int = 9, **by: str) -> list[RefreshToken]:
+        return list(with_clients.read(lambda connection: tokens.refresh_tokens_with(connection, limit=limit, **by)))
+
+    def issued(limit: int = 9, **by: str) -> list[IssuedToken]:
+        return list(with_clients.read(lambda connection: tokens.issued_with(connection, limit=limit, **by)))
+
+    assert refresh_tokens(certificate_sha256="cc" * 32, limit=3) == refreshes[:0:-1]
+    assert refresh_tokens(spki_sha256="dd" * 32) == [renewed, *reversed(refreshes)]
+    assert issued(certificate_sha256="cc" * 32, limit=3) == trail[:0:-1]
+    assert issued(spki_sha256="dd" * 32) == [odd, *reversed(trail)]
+    assert issued(spki_sha256="unknown") == []
+
+
+def test_living_tokens_that_are_bound_to_nothing_are_named(store: Store) -> None:
+    unbound = [issued_token(f"jti-{n}", x5t_s256=None, expires_at=n) for n in range(10)]
+    bound = issued_token("bound", expires_at=9)
+    other = issued_token("other", x5t_s256=None, expires_at=9, certificate_sha256="other")
+    store.write(lambda connection: tokens.add_issued_tokens(connection, [*unbound, bound, other]))
+
+    def living(limit: int = 100, **by: str) -> tuple[str, ...]:
+        return store.read(lambda connection: tokens.living_unbound_with(connection, now=5, limit=limit, **by))
+
+    assert living(certificate_sha256="cc" * 32) == ("jti-9", "jti-8", "jti-7", "jti-6")
+    assert living(certificate_sha256="cc" * 32, limit=2) == ("jti-9", "jti-8")
+    assert living(spki_sha256="dd" * 32) == ("jti-9", "other", "jti-8", "jti-7", "jti-6")
+    assert living(spki_sha256="other") == ()
+
+
+def test_neither_or_both_of_certificate_and_key_is_an_error_and_revokes_nothing(with_clients: Store) -> None:
+    add(with_clients, refresh_token(digest(1)))
+    for given in (None, "cc" * 32):
+        wrong = partial(tokens.revoke_obtained_with, certificate_sha256=given, spki_sha256=given, at=9)
+        with pytest.raises(ValueError, match="not both"):
+            with_clients.write(wrong)
+    assert load(with_clients, 1) == refresh_token(digest(1))
 
 
 def test_issued_tokens_are_recorded_in_batches_and_found_by_certificate_and_client(store: Store) -> None:
