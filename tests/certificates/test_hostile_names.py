@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from tests.certificates.splicing import SUBJECT, element, spliced
 
 from certbound.certificates import der
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
@@ -16,30 +17,16 @@ _CN = b"\x55\x04\x03"
 _O = b"\x55\x04\x0a"
 
 
-def _element(tag: int, content: bytes) -> bytes:
-    length = len(content)
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([tag]) + (bytes([length]) if length < 128 else bytes([0x80 | len(octets)]) + octets) + content
-
-
 def _attribute(value: bytes, tag: int = der.UTF8_STRING, oid: bytes = _CN) -> bytes:
-    return _element(der.SEQUENCE, _element(der.OBJECT_IDENTIFIER, oid) + _element(tag, value))
+    return element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, oid) + element(tag, value))
 
 
 def _name(*rdns: bytes) -> bytes:
-    return _element(der.SEQUENCE, b"".join(_element(der.SET, rdn) for rdn in rdns))
-
-
-def _with_subject(make: Any, subject: bytes) -> bytes:
-    """Put any subject, also one that no library writes, into a certificate; its signature does not count here."""
-    (_, tbs), *rest = der.read_all(der.read_only(make(), der.SEQUENCE))
-    members = [_element(tag, content) for tag, content in der.read_all(tbs)]
-    members[5] = subject
-    return _element(der.SEQUENCE, _element(der.SEQUENCE, b"".join(members)) + b"".join(_element(*e) for e in rest))
+    return element(der.SEQUENCE, b"".join(element(der.SET, rdn) for rdn in rdns))
 
 
 def _matches(make: Any, subject: bytes, registered: str) -> bool:
-    certificate = parse_certificate(_with_subject(make, subject))
+    certificate = parse_certificate(spliced(make(), SUBJECT, subject))
     return SubjectMatch.parse("tls_client_auth_subject_dn", registered).check(certificate).passed
 
 
@@ -68,7 +55,7 @@ def test_the_tests_own_splicing_is_sound(make: Any) -> None:
 def test_a_subject_with_nul_invisible_or_broken_characters_is_refused(make: Any, value: bytes) -> None:
     """Row 12 (CVE-2013-4314) and B6: refused whole, never cut at the place or cleaned."""
     with pytest.raises(CertificateError):
-        parse_certificate(_with_subject(make, _name(_attribute(value))))
+        parse_certificate(spliced(make(), SUBJECT, _name(_attribute(value))))
 
 
 @pytest.mark.parametrize(
@@ -149,12 +136,12 @@ def test_a_name_of_several_attributes_in_one_part_matches_as_a_set(make: Any) ->
         _name(_attribute(b",", 0x1C) * 2),
         _name(b""),
         _name(_attribute(b"x")) + b"\0",
-        _element(der.SET, b""),
+        element(der.SET, b""),
     ],
 )
 def test_a_huge_or_malformed_name_is_refused_in_bounded_time(make: Any, subject: bytes) -> None:
     """B6: 64 KB in one value, 1,000 parts, 1,000 attributes in one part."""
-    encoded = _with_subject(make, subject)
+    encoded = spliced(make(), SUBJECT, subject)
     started = time.process_time()
     with pytest.raises(CertificateError) as refusal:
         parse_certificate(encoded)
@@ -168,7 +155,7 @@ _KINDS: dict[str, x509.GeneralName] = {
     "tls_client_auth_san_uri": x509.UniformResourceIdentifier(_SAME),
     "tls_client_auth_san_email": x509.RFC822Name(_SAME),
     "tls_client_auth_san_ip": x509.IPAddress(ipaddress.ip_address(_SAME)),
-    "other name": x509.OtherName(x509.ObjectIdentifier("1.2.3"), _element(der.UTF8_STRING, _SAME.encode())),
+    "other name": x509.OtherName(x509.ObjectIdentifier("1.2.3"), element(der.UTF8_STRING, _SAME.encode())),
     "directory name": x509.DirectoryName(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, _SAME)])),
     "registered id": x509.RegisteredID(x509.ObjectIdentifier("1.2.3")),
 }

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.certificates.splicing import element
 
 from certbound.certificates import der, names, preparation
 from certbound.certificates.certificate import parse_certificate
@@ -79,9 +80,9 @@ def _dressed(data: st.DataObject, base: list[tuple[str, list[str]]]) -> bytes:
         text = "".join(data.draw(st.sampled_from([" ", "  "])) + _cased(data, word) for word in words)
         text = text[data.draw(st.integers(0, 1)) :] + " " * data.draw(st.integers(0, 2))
         tag, codec = data.draw(st.sampled_from([*_WIDE.items(), *(_NARROW.items() if text.isascii() else ())]))
-        value = _element(tag, text.encode(codec))
-        rdns += _element(der.SET, _element(der.SEQUENCE, _element(der.OBJECT_IDENTIFIER, _OID[oid]) + value))
-    return _element(der.SEQUENCE, rdns)
+        value = element(tag, text.encode(codec))
+        rdns += element(der.SET, element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, _OID[oid]) + value))
+    return element(der.SEQUENCE, rdns)
 
 
 _OID = {"2.5.4.3": b"\x55\x04\x03", "2.5.4.10": b"\x55\x04\x0a"}
@@ -89,13 +90,6 @@ _OID = {"2.5.4.3": b"\x55\x04\x03", "2.5.4.10": b"\x55\x04\x0a"}
 
 def _cased(data: st.DataObject, word: str) -> str:
     return data.draw(st.sampled_from([word, word.lower(), word.upper(), word.swapcase()]))
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    length = bytes([len(content)]) if len(content) < 128 else b"\x82" + len(content).to_bytes(2, "big")
-    if 128 <= len(content) < 256:
-        length = bytes([0x81, len(content)])
-    return bytes([tag]) + length + content
 
 
 @settings(deadline=None)
