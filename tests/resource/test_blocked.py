@@ -6,10 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey
@@ -109,13 +112,13 @@ def test_a_list_serves_until_it_expires_while_the_issuer_is_away(api: Api, caplo
     api.refresh(0)
     kept = dict(api.issuer.answers)
     api.issuer.answers.clear()
-    for now in range(1, 299):
+    for now in range(1, 299, 3):
         assert api.blocked.is_due(now)
         api.refresh(now)
         assert not api.blocked.is_due(now + RETRY_SECONDS - 0.01)
         assert not api.blocked.is_old(now + 0.5, NOW + now)
         assert api.blocked.current(NOW + now) == tokens("first")
-        if now == 3:
+        if now == 4:
             now_on = [record.message for record in caplog.records]
     assert now_on == [record.message for record in caplog.records] == ["blocked_list_not_fetched"]
     with pytest.raises(BlockedUnavailableError, match="status 404"):
@@ -243,6 +246,18 @@ def test_an_issuer_that_is_not_trusted_has_no_list(api: Api) -> None:
     distrustful.refresh(f"{api.issuer.url}/blocked", 0, NOW, api.known)
     with pytest.raises(BlockedUnavailableError, match="not trusted"):
         distrustful.current(NOW)
+
+
+def test_roots_that_were_replaced_on_disk_are_read_again(api: Api, tmp_path: Path) -> None:
+    ca_file = tmp_path / "roots.pem"
+    trustme.CA().cert_pem.write_to_path(str(ca_file))
+    renewing = IssuerBlocked(api.issuer.url, api.keys, ca_file)
+    renewing.refresh(f"{api.issuer.url}/blocked", 0, NOW, api.known)
+    with pytest.raises(BlockedUnavailableError, match="not trusted"):
+        renewing.current(NOW)
+    ca_file.write_bytes(api.issuer.ca_file.read_bytes())
+    renewing.refresh(f"{api.issuer.url}/blocked", 30, NOW, api.known)
+    assert renewing.current(NOW) == tokens("first")
 
 
 def test_threads_share_one_fetch(api: Api) -> None:
@@ -453,3 +468,17 @@ def test_another_event_loop_does_not_wait_for_a_task_of_the_first(
 ) -> None:
     for _ in range(2):
         assert asyncio.run(call(app, scope_of(certificate, issuer.sign(certificate.leaf)))).status == 200
+
+
+async def test_an_app_that_keeps_every_thread_of_the_loop_busy_does_not_hold_up_the_list(
+    app: Any, issuer: Any, certificate: PresentedChain
+) -> None:
+    busy, over = ThreadPoolExecutor(1), threading.Event()
+    asyncio.get_running_loop().set_default_executor(busy)
+    working = asyncio.create_task(asyncio.to_thread(over.wait, 10))
+    await asyncio.sleep(0)
+    issuer.block(certificates=[certificate.leaf])
+    assert (await call(app, scope_of(certificate, issuer.sign(certificate.leaf)))).status == 401
+    assert not working.done()
+    over.set()
+    await working

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -132,9 +133,13 @@ class CertificateBoundMiddleware:
 
 
 class _OneAtATime(Generic[_T]):
-    """A call in a thread, made once for all who need what comes of it, whoever of them goes away meanwhile."""
+    """A call in a thread, made once for all who need what comes of it, whoever of them goes away meanwhile.
+
+    The thread is its own: the event loop's may all be busy with the app.
+    """
 
     def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "certbound")
         self._task: asyncio.Task[_T] | None = None
 
     @property
@@ -147,8 +152,11 @@ class _OneAtATime(Generic[_T]):
     def begin(self, call: Callable[[], _T]) -> "asyncio.Task[_T]":
         """Make the call, unless one is under way; await what is given back in a shield."""
         if (task := self.under_way) is None:
-            task = self._task = asyncio.create_task(asyncio.to_thread(call))
+            task = self._task = asyncio.create_task(self._make(call))
         return task
+
+    async def _make(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
 def requires(*scopes: str) -> Callable[[ASGIApp], ASGIApp]:

@@ -31,6 +31,7 @@ RETRY_SECONDS: Final = 1
 TIMEOUT_SECONDS: Final = 2
 """How long the issuer has to answer, and a request waits at most."""
 
+_ROOTS_SECONDS: Final = 30
 _MAX_BYTES: Final = 8 * 1024 * 1024
 _OK: Final = 200
 
@@ -66,7 +67,7 @@ class IssuerBlocked:
         self._refreshing = threading.Lock()
         self._held: _SignedList | None = None
         self._failure = ""
-        self._asked_at = self._fetched_at = -math.inf
+        self._asked_at = self._fetched_at = self._trust_read_at = -math.inf
 
     def is_due(self, now: float) -> bool:
         """Say whether the list should be fetched, for this request or for those that follow."""
@@ -104,8 +105,7 @@ class IssuerBlocked:
             try:
                 self._held = self._fetch(endpoint, now, clock, keys)
             except (FetchError, KeysUnavailableError, OSError, ValueError) as exc:
-                self._trust = None  # roots that changed on disk may be what is missing
-                self._note(str(exc))
+                self._note(str(exc) or type(exc).__name__)
             else:
                 self._fetched_at = now
                 self._failure = ""
@@ -116,11 +116,9 @@ class IssuerBlocked:
         self._failure = failure
 
     def _fetch(self, endpoint: str, now: float, clock: int, keys: "JWKSet") -> _SignedList:
-        if self._trust is None:
-            self._trust = trust_roots(self._ca_file, only=True)
         answer = fetch(
             endpoint,
-            trust=self._trust,
+            trust=self._roots(now),
             allow=ANYWHERE,
             timeout=TIMEOUT_SECONDS,
             max_bytes=_MAX_BYTES,
@@ -132,6 +130,13 @@ class IssuerBlocked:
         if held is not None and answer.body == held.body and keys is held.keys and clock < held.expires_at:
             return held
         return self._read(answer.body, now, clock, keys)
+
+    def _roots(self, now: float) -> "ssl.SSLContext":
+        """Give the roots as they were read once, and now and then anew while they may be what a failure is about."""
+        if self._trust is None or (self._failure and now >= self._trust_read_at + _ROOTS_SECONDS):
+            self._trust = trust_roots(self._ca_file, only=True)
+            self._trust_read_at = now
+        return self._trust
 
     def _read(self, body: bytes, now: float, clock: int, keys: "JWKSet") -> _SignedList:
         try:
