@@ -147,7 +147,7 @@ class IssuerBlocked:
         blocked = read_blocked(verified.claims, issuer=self._issuer, now=clock)
         signed = _SignedList(body, keys, blocked, verified.claims["iat"], verified.claims["exp"])
         if self._held is not None and signed.issued_at < self._held.issued_at:
-            raise BlockedListError("the list is older than the one before")
+            raise BlockedListError("the list is older than the one before (compare the clocks of the issuer's hosts)")
         return signed
 
     def _verify(self, token: str, now: float, keys: "JWKSet") -> "tuple[VerifiedJWT, JWKSet]":
