@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from certbound.certificates.files import Entry, is_protected, read_entries
-from certbound.cli.files import FileError, read_bytes, read_password
+from certbound.cli.files import FileError, read_password
 
 VARIABLE = "CERTBOUND_PASSWORD"
 
@@ -21,12 +21,11 @@ def password_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return click.option("--password-file", metavar="FILE", type=path, help=f"{what} {others}")
 
 
-def read_protected(file: Path, password_file: Path | None) -> tuple[Entry, ...]:
-    """Read the certificates of a file, with its password where it is of a kind that has one.
+def read_protected(data: bytes, file: Path, password_file: Path | None) -> tuple[Entry, ...]:
+    """Read the certificates in a file's content, with its password where it is of a kind that has one.
 
     Raises FileError and CertificateFileError.
     """
-    data = read_bytes(file)
     password = _given(password_file)
     if password is None and is_protected(data) and sys.stdin.isatty():
         password = _asked(f"Password of {file}", confirm=False) or None

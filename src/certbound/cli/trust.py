@@ -1,21 +1,22 @@
 """`certbound trust`: named trust stores, whose authorities may vouch for clients."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from certbound.authority import trust
-from certbound.certificates.files import CertificateFileError, Entry
-from certbound.cli import trust_export
+from certbound.authority import revocation_lists, trust, trust_policies
+from certbound.authority.trust_policies import TrustPolicy
+from certbound.cli import trust_add, trust_crl, trust_export, trust_policy
 from certbound.cli.deployment import actor, now, opened
 from certbound.cli.output import json_option, note, print_facts, print_json, print_table, time_text
-from certbound.cli.passwords import password_option, read_protected
 from certbound.cli.thumbprint import Thumbprint
+from certbound.cli.trust_add import certificate_members
 from certbound.store import clients as stored_clients
 from certbound.store import trust as stored_trust
 from certbound.store.engine import Connection
+from certbound.store.revocation import StoredCRL
 from certbound.store.trust import TrustCertificate
 
 
@@ -24,60 +25,8 @@ def command() -> None:
     """Say which authorities may vouch for clients."""
 
 
-command.add_command(trust_export.command)
-
-
-@command.command("add")
-@click.argument("store")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--intermediate", is_flag=True, help="The certificates only complete paths: none may end at them.")
-@click.option(
-    "--alias",
-    "aliases",
-    metavar="A",
-    multiple=True,
-    help="Only the entry of this name (PKCS#12, JKS); again for more of them.",
-)
-@password_option("File with the password of a PKCS#12 or JKS file.")
-@json_option
-@click.pass_obj
-def add(
-    config: Path,
-    /,
-    *,
-    store: str,
-    file: Path,
-    intermediate: bool,
-    aliases: tuple[str, ...],
-    password_file: Path | None,
-    as_json: bool,
-) -> None:
-    """Add the CA certificates in FILE (PEM, DER, PKCS#12, JKS) to a trust store, made where it is new.
-
-    Example: certbound trust add partners partner-ca.pem
-    """
-    entries = _chosen(read_protected(file, password_file), aliases, file)
-
-    def change(connection: Connection) -> tuple[TrustCertificate, ...]:
-        return trust.add(
-            connection,
-            store,
-            [entry.certificate for entry in entries],
-            intermediate=intermediate,
-            aliases={entry.certificate.sha256: entry.alias for entry in entries if entry.alias is not None},
-            actor=actor(),
-            now=now(),
-        )
-
-    with opened(config) as server:
-        added = server.store.write(change)
-    if as_json:
-        print_json({"store": store, "added": [_members(certificate) for certificate in added]})
-        return
-    for certificate in added:
-        click.echo(f"added to {store} as {certificate.kind}: {certificate.subject}")
-    if not added:
-        click.echo(f"{store} holds all of {file} already")
+for _part in (trust_add, trust_crl, trust_export, trust_policy):
+    command.add_command(_part.command)
 
 
 @command.command("list")
@@ -92,6 +41,8 @@ def list_stores(config: Path, as_json: bool) -> None:
                 "store": store.name,
                 "anchors": store.anchors,
                 "intermediates": store.intermediates,
+                "revocation": store.revocation,
+                "trust_domain": store.trust_domain,
                 "clients": len(stored_clients.relying_on(connection, store.name)),
                 "created": time_text(store.created_at),
             }
@@ -105,7 +56,7 @@ def list_stores(config: Path, as_json: bool) -> None:
     elif not found:
         click.echo("no trust stores yet: make one with `certbound trust add STORE FILE`")
     else:
-        print_table(list(found[0]), [list(row.values()) for row in found])
+        print_table([name.replace("_", " ") for name in found[0]], [list(row.values()) for row in found])
 
 
 @command.command("show")
@@ -113,15 +64,35 @@ def list_stores(config: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(config: Path, store: str, as_json: bool) -> None:
-    """Show what a trust store holds, and which clients rely on it."""
+    """Show what a trust store holds and asks, and which clients rely on it."""
+
+    def read(connection: Connection) -> tuple[TrustPolicy, tuple[StoredCRL, ...], list[str]]:
+        policy = trust_policies.policy(connection, store)
+        return policy, revocation_lists.listed(connection, store), trust_policy.warnings(connection, store)
+
     with opened(config) as server:
         held, relying = server.store.read(lambda connection: trust.show(connection, store))
+        policy, crls, told = server.store.read(read)
+    for text in told:
+        note(text)
     if as_json:
-        print_json(
-            {"store": store, "certificates": [_members(certificate) for certificate in held], "clients": list(relying)}
-        )
+        bundle = {"bundle_refresh": policy.store.bundle_refresh, "bundle_sequence": policy.store.bundle_sequence}
+        members = {
+            "certificates": [certificate_members(certificate) for certificate in held],
+            "crls": [trust_crl.crl_members(crl, now()) for crl in crls],
+            "clients": list(relying),
+        }
+        print_json({"store": store} | policy.as_members() | bundle | members)
         return
-    print_facts({"store": store, "clients": ", ".join(relying) or "none"})
+    print_facts({"store": store, "clients": ", ".join(relying) or "none"} | trust_policy.policy_facts(policy))
+    click.echo()
+    _print_certificates(held)
+    if crls:
+        click.echo()
+        trust_crl.print_crls(crls)
+
+
+def _print_certificates(held: Sequence[TrustCertificate]) -> None:
     print_table(
         ("id", "kind", "alias", "subject", "not after", "state"),
         [
@@ -179,7 +150,7 @@ def _set_disabled(config: Path, store: str, certificate_id: str, as_json: bool, 
     )
     [changed] = [certificate for certificate in held if certificate.id == certificate_id]
     if as_json:
-        print_json({"store": store} | _members(changed))
+        print_json({"store": store} | certificate_members(changed))
     else:
         click.echo(f"{'disabled' if disabled else 'enabled'} in {store}: {changed.subject}")
 
@@ -196,28 +167,3 @@ def _change(config: Path, store: str, work: Callable[[Connection], None]) -> tup
     if relying and not any(certificate.kind == "anchor" and not certificate.disabled for certificate in held):
         note(f"{store} has no anchor in force now, so nobody vouches for {', '.join(relying)} through it")
     return held
-
-
-def _chosen(entries: Collection[Entry], aliases: tuple[str, ...], file: Path) -> list[Entry]:
-    """Give the entries of these aliases, or those that are trusted in the file, without the chain of a private key."""
-    if not aliases:
-        return [entry for entry in entries if not entry.is_chain] or list(entries)
-    known = {entry.alias for entry in entries if entry.alias is not None}
-    missing = [alias for alias in aliases if alias not in known]
-    if missing:
-        raise CertificateFileError(
-            f"{file}: there is no alias {missing[0]!r} in it, but {', '.join(sorted(known)) or 'none at all'}"
-        )
-    return [entry for entry in entries if entry.alias in aliases]
-
-
-def _members(certificate: TrustCertificate) -> dict[str, Any]:
-    return {
-        "id": certificate.id,
-        "kind": certificate.kind,
-        "alias": certificate.alias,
-        "subject": certificate.subject,
-        "not_after": time_text(certificate.not_after),
-        "added": time_text(certificate.added),
-        "disabled": certificate.disabled,
-    }
