@@ -21,7 +21,7 @@ HOST_THREADS = 8
 """Fetches at one time from one host, so that one that does not answer leaves threads to the others."""
 FETCH_SECONDS = 2.5
 """Whole time of a fetch, so that the request that needs it is answered within 3 seconds."""
-WAIT_SECONDS = 0.5
+WAIT_SECONDS = 1.0
 """How much of that time a fetch waits for a thread."""
 
 _OK = 200

@@ -63,7 +63,7 @@ def fetch(
         with connected(target, via, trust, allow, deadline) as stream:
             return exchange(stream, request, max_bytes)
     except TimeoutError:
-        raise FetchError(f"{target}: no complete answer within {timeout:g} s") from None
+        raise FetchError(f"{target}: no complete answer within {round(timeout, 2):g} s") from None
     except (FetchError, OSError, http.client.HTTPException, ValueError) as exc:
         raise FetchError(f"{target}: {_reason(exc)}") from None
 
