@@ -142,22 +142,35 @@ def _judge_by_ocsp(answer: OCSPAnswer | str | None, grace: timedelta, now: datet
 def _judge_by_crl(
     certificate: Certificate, issuer: Certificate, crls: Sequence[CRL], grace: timedelta, now: datetime
 ) -> _Verdict:
-    """Find the newest complete CRL and its newest delta, and look the serial number up (RFC 5280 section 6.3.3)."""
+    """Look the serial number up in the newest CRLs (RFC 5280 section 6.3.3).
+
+    Only CRLs in force clear a certificate; the newest one that lists it refuses it also after its nextUpdate, so that
+    nobody gains by keeping the next CRL away.
+    """
     fitting = _fitting(certificate, issuer, crls)
     if isinstance(fitting, str):
         return _Unavailable(fitting)
-    current = [crl for crl in fitting if crl.this_update <= now + LEEWAY and now <= crl.next_update + grace]
-    bases = [crl for crl in current if crl.delta_base is None]
-    if not bases:
+    begun = [crl for crl in fitting if crl.this_update <= now + LEEWAY]
+    in_force = [crl for crl in begun if now <= crl.next_update + grace]
+    used = _newest(in_force)
+    for asked in (_newest(begun), used):
+        listed = next(((crl, entry) for crl in asked if (entry := crl.find(certificate.serial_number))), None)
+        if listed and listed[1].reason != REMOVE_FROM_CRL:
+            return _Refused(_revoked(*listed))
+    if not used:
         return _Unavailable(_why_none_is_in_force(fitting, now))
-    base = max(bases, key=lambda crl: crl.this_update)
-    deltas = [crl for crl in current if _is_delta_to(crl, base)]
-    used = [*([max(deltas, key=lambda crl: crl.number or 0)] if deltas else []), base]
-    listed = next(((crl, entry) for crl in used if (entry := crl.find(certificate.serial_number))), None)
-    if listed and listed[1].reason != REMOVE_FROM_CRL:
-        return _Refused(_revoked(*listed))
     until = min(crl.next_update for crl in used) + grace
     return _Good(f"not on the {_name(used[0])} of {_text(used[0].this_update)}", until)
+
+
+def _newest(crls: Sequence[CRL]) -> list[CRL]:
+    """Give the newest complete CRL, after its newest delta if there is one; nothing without a complete one."""
+    bases = [crl for crl in crls if crl.delta_base is None]
+    if not bases:
+        return []
+    base = max(bases, key=lambda crl: crl.this_update)
+    deltas = [crl for crl in crls if _is_delta_to(crl, base)]
+    return [*([max(deltas, key=lambda crl: crl.number or 0)] if deltas else []), base]
 
 
 def _fitting(certificate: Certificate, issuer: Certificate, crls: Sequence[CRL]) -> list[CRL] | str:
