@@ -1,13 +1,13 @@
 """Does a certificate's subject hold certain attributes: `certbound_subject_attributes`, where only some are stable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from certbound.certificates import attributes, preparation
+from certbound.certificates import attributes
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.check import Check
-from certbound.certificates.names import Attribute
+from certbound.certificates.names import Attribute, DistinguishedName
 
 PARAMETER: Final = "certbound_subject_attributes"
 MAXIMUM_ATTRIBUTES: Final = 10
@@ -20,9 +20,16 @@ class SubjectAttributes:
     """What the subject of a client's certificates must hold beside whatever else: pairs of dotted OID and value.
 
     `parse` makes it. Where a type stands in a subject several times, one of its values must be the registered one.
+    Raises DistinguishedNameError where a value holds a character that may not be in a name.
     """
 
     values: tuple[tuple[str, str], ...]
+    _expected: DistinguishedName = field(init=False, repr=False, compare=False)
+    """The same, prepared for comparison: one part for each."""
+
+    def __post_init__(self) -> None:
+        parts = tuple((Attribute(oid, value),) for oid, value in self.values)
+        object.__setattr__(self, "_expected", DistinguishedName(parts))
 
     @classmethod
     def parse(cls, mapping: Mapping[str, str]) -> "SubjectAttributes":
@@ -44,16 +51,14 @@ class SubjectAttributes:
 
     def check(self, certificate: Certificate) -> Check:
         """Compare each with the subject's attributes of its type, by the type's matching rule; all must be there."""
-        subject = [attribute for rdn in certificate.subject.rdns for attribute in rdn]
-        present = {attribute.canonical for attribute in subject}
-        expected = [Attribute(oid, value) for oid, value in self.values]
-        missing = [attribute for attribute in expected if attribute.canonical not in present]
-        text = ", ".join(attribute.text for attribute in expected)
+        present = {attribute for rdn in certificate.subject.canonical for attribute in rdn}
+        expected = zip(self._expected.rdns, self._expected.canonical, strict=True)
+        missing = [part[0] for part, canonical in expected if canonical[0] not in present]
         return Check(
             check=PARAMETER,
-            passed=bool(expected) and not missing,
-            expected=text,
-            found="; ".join(_instead_of(attribute, subject) for attribute in missing) or text,
+            passed=bool(self.values) and not missing,
+            expected=self._expected.text,
+            found="; ".join(_instead_of(part, certificate) for part in missing) or self._expected.text,
             reference="RFC 4517 section 4.2",
         )
 
@@ -65,11 +70,10 @@ class SubjectAttributes:
 def _checked(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > MAXIMUM_VALUE:
         raise ValueError(f"the value of {name} must be a text of 1 to {MAXIMUM_VALUE} characters")
-    if refused := preparation.refused_character(value):
-        raise ValueError(f"the value of {name} holds {refused}, which may not be in a name")
     return value
 
 
-def _instead_of(expected: Attribute, subject: list[Attribute]) -> str:
+def _instead_of(expected: Attribute, certificate: Certificate) -> str:
+    subject = (attribute for rdn in certificate.subject.rdns for attribute in rdn)
     same_type = [attribute.text[:200] for attribute in subject if attribute.oid == expected.oid]
     return f"{' and '.join(same_type[:3]) or f'no {expected.name}'} where {expected.text} is registered"
