@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certbound.certificates.certificate import parse_certificate
-from certbound.certificates.names import DistinguishedNameError, parse_rfc4514
+from certbound.certificates.names import Attribute, DistinguishedName, DistinguishedNameError, parse_rfc4514
 from certbound.certificates.pasted import parse_pasted
+from certbound.certificates.preparation import refused_character
 
 _SUBJECTS = (
     "/C=SE/O=Acme/CN=api",
@@ -118,6 +119,21 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         return
     with pytest.raises(DistinguishedNameError):
         parse_pasted(text)
+
+
+_attributes = st.builds(
+    Attribute,
+    st.sampled_from(["2.5.4.3", "2.5.4.10", "2.5.4.6", "1.2.3.4"]),
+    st.text(' /=+,\\"aZ', max_size=6) | st.text(max_size=6).filter(lambda text: refused_character(text) is None),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(_attributes, min_size=1, max_size=2).map(tuple), min_size=1, max_size=4).map(tuple))
+def test_what_we_print_is_read_as_it_is(rdns: tuple[tuple[Attribute, ...], ...]) -> None:
+    name = DistinguishedName(rdns)
+    for text in (name.text, f" {name.text}\n", f"subject={name.text}"):
+        assert parse_pasted(text)[0].rdns == name.rdns
 
 
 @settings(deadline=None)

@@ -39,7 +39,7 @@ def parse_pasted(text: str) -> tuple[DistinguishedName, tuple[str, ...]]:
     """
     if len(text) > MAXIMUM_TEXT:
         raise DistinguishedNameError(f"a name of more than {MAXIMUM_TEXT} characters is not accepted")
-    text = text.strip()
+    text = _stripped(text)
     prefix = _PREFIX.match(text)
     body = text[prefix.end() :] if prefix and attributes.oid_of(prefix[1]) is None else text
     if body.startswith("/"):
@@ -49,6 +49,12 @@ def parse_pasted(text: str) -> tuple[DistinguishedName, tuple[str, ...]]:
         turned = DistinguishedName(name.rdns[::-1])
         return turned, (f"read as OpenSSL prints it, most general part first, and turned round to {turned.text}",)
     return name, _order_warnings(name)
+
+
+def _stripped(text: str) -> str:
+    """Drop what was pasted around the name, but for a last space that is escaped."""
+    stripped = text.strip(" \t\r\n")
+    return stripped + " " if (len(stripped) - len(stripped.rstrip("\\"))) % 2 else stripped
 
 
 def _is_openssl_order(body: str, name: DistinguishedName, prefix: re.Match[str] | None) -> bool:
