@@ -299,6 +299,26 @@ async def test_a_private_address_is_reached_only_by_allowance(trust: ssl.SSLCont
     assert not server.requests
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.100.100.200"),
+        *("0.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.1.", "user@127.0.0.1"),
+        *("[::1]", "[::ffff:10.0.0.1]", "[::ffff:127.0.0.1]", "[fd00::1]", "[fe80::1]", "[64:ff9b::7f00:1]", "[::]"),
+    ],
+)
+async def test_no_spelling_of_a_private_address_is_connected_to(
+    trust: ssl.SSLContext, server: Server, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    reached: list[Any] = []
+    monkeypatch.setattr(socket, "create_connection", lambda *args, **_: reached.append(args))
+    fetching = Outbound(trust)
+    known = await ClientKeySets(fetching).get(server.url(host=host))
+    fetching.close()
+    assert known.keys is None
+    assert not reached
+
+
 @pytest.mark.parametrize("uri", ["http://localhost/jwks", "file:///etc/passwd", "https://", "", "https://[::1"])
 async def test_only_https_is_fetched(sets: ClientKeySets, uri: str) -> None:
     known = await sets.get(uri)

@@ -17,6 +17,7 @@ _KEPT_HEADERS: Final = frozenset(
     {"age", "cache-control", "content-type", "date", "etag", "expires", "last-modified", "retry-after"}
 )
 _MAX_HEADER_BYTES: Final = 64 * 1024
+_PIECE: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class _Wire(io.RawIOBase):
         if self._limit <= 0:
             raise FetchError("the answer is too large")
         view = memoryview(buffer).cast("B")
-        received = self._stream.receive(min(len(view), self._limit))
+        received = self._stream.receive(min(len(view), self._limit, _PIECE))
         view[: len(received)] = received
         self._limit -= len(received)
         return len(received)
