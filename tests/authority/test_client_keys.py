@@ -432,12 +432,13 @@ async def test_memory_is_bounded_in_sets_and_in_bytes(
     for number in range(5):
         await sets.get(server.url(f"/{number}"))
     assert [uri.rsplit("/", 1)[1] for uri in sets._sources] == ["2", "3", "4"]
-    size = sets._size
-    monkeypatch.setattr(client_keys, "MAX_KEPT_BYTES", size // 3)
-    await sets.get(server.url("/4"))
-    assert [uri.rsplit("/", 1)[1] for uri in sets._sources] == ["4"]
-    assert sets._size == size // 3
-    assert len(server.requests) == 5
+    size = sets._size // 3
+    monkeypatch.setattr(client_keys, "MAX_KEPT_BYTES", 2 * size)
+    await sets.get(server.url("/2"))
+    await sets.get(server.url("/5"))
+    assert [uri.rsplit("/", 1)[1] for uri in sets._sources] == ["2", "5"]
+    assert sets._size == 2 * size
+    assert len(server.requests) == 6
 
 
 async def test_all_threads_end(trust: ssl.SSLContext, server: Server) -> None:

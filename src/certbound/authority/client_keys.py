@@ -80,11 +80,18 @@ class ClientKeySets:
         return await self._flights.join(uri, lambda: self._renew(uri, source))
 
     def _source(self, uri: str) -> _Source:
-        source = self._sources.setdefault(uri, _Source())
-        self._sources.move_to_end(uri)
+        source = self._sources.get(uri)
+        if source is None:
+            source = self._sources[uri] = _Source()
+            self._forget()
+        else:
+            self._sources.move_to_end(uri)
+        return source
+
+    def _forget(self) -> None:
+        """Leave out what was not used for longest, except the last one, until the rest is within bounds."""
         while len(self._sources) > MAX_URIS or (self._size > MAX_KEPT_BYTES and len(self._sources) > 1):
             self._size -= self._sources.popitem(last=False)[1].size
-        return source
 
     async def _renew(self, uri: str, source: _Source) -> KnownKeys:
         now = monotonic()
@@ -105,6 +112,7 @@ class ClientKeySets:
         if self._sources.get(uri) is source:
             self._size += size - source.size
             source.size = size
+            self._forget()
         log.info(
             "client_keys_fetched",
             extra={"uri": _shown(uri), "certificates": len(keys.certificates), "keys": len(keys.keys), "fresh": fresh},
