@@ -45,6 +45,15 @@ def test_what_a_store_holds_already_is_passed_over(house: House) -> None:
     assert relying == ("orders",)
 
 
+@pytest.mark.parametrize(("alias", "kept"), [("Mein ä", "Mein ä"), ("a\0b", None), ("\udce4", None), ("a" * 300, None)])
+def test_an_alias_that_nobody_could_type_is_left_out(house: House, alias: str, kept: str | None) -> None:
+    aliases = {OTHER.certificate.sha256: alias}
+    add_other = partial(trust.add, name="new", certificates=[OTHER.certificate], intermediate=False, aliases=aliases)
+    [added] = house.store.write(partial(add_other, **house.by))
+    assert added.alias == kept
+    assert shown(house, "new")[0] == (added,)
+
+
 def test_an_anchor_does_not_become_an_intermediate_in_passing(house: House) -> None:
     with pytest.raises(TrustError, match="remove it first"):
         add(house, "partners", ROOT, intermediate=True)

@@ -36,7 +36,8 @@ def test_a_store_asks_nothing_more_until_it_is_told(house: House) -> None:
 
 
 def test_what_is_not_named_stays_and_an_empty_text_takes_it_away(house: House) -> None:
-    asked: dict[str, Any] = {"revocation": "crl+ocsp", "on_unavailable": "accept", "grace_seconds": 60, "ocsp_url": OCSP_URL}
+    asked: dict[str, Any] = {"revocation": "crl+ocsp", "on_unavailable": "accept", "grace_seconds": 60}
+    asked["ocsp_url"] = OCSP_URL
     before = house.store.read(revision.read)
     set_now = update(house, **asked, extended_key_usage="require", crl_urls=(CRL_URL, "https://b.example/", CRL_URL))
     assert house.store.read(revision.read) == before + 1

@@ -1,3 +1,4 @@
+import base64
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,7 @@ def bad(authority: trustme.CA, ca_file: Path, leaf_file: Path, tmp_path: Path) -
 def test_a_file_that_cannot_be_trusted_is_refused_by_name_and_the_old_set_stays(
     certbound: Certbound, ca_file: Path, bad: Path, name: str, reason: str
 ) -> None:
+    """Rows 18 and R11 of the threats."""
     certbound.done("trust", "add", "partners", ca_file)
     before = certbound.json("trust", "show", "partners")
     refused = certbound.refused("trust", "add", "partners", bad / name, "--password-file", bad / "password")
@@ -120,3 +122,13 @@ def test_a_store_that_is_not_there_is_named(certbound: Certbound) -> None:
 
 def test_a_thumbprint_that_is_none_is_misuse(certbound: Certbound) -> None:
     assert "no SHA-256 thumbprint" in certbound.refused("trust", "remove", "x", "abc", code=2)
+
+
+@pytest.mark.parametrize("start", ["-h", "--", "-", ""])
+def test_a_thumbprint_in_base64url_is_no_option_however_it_begins(certbound: Certbound, start: str) -> None:
+    x5t = start + "A" * (43 - len(start))
+    sha256 = base64.urlsafe_b64decode(x5t + "=").hex()
+    for command in ("remove", "disable", "enable"):
+        assert f"holds no certificate {sha256}" in certbound.refused("trust", command, "x", x5t)
+    assert "holds no CRL" in certbound.refused("trust", "crl", "remove", "x", x5t)
+    assert "no such option" in certbound.refused("trust", "remove", "x", "-nothing", code=2)

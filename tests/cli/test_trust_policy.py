@@ -133,6 +133,7 @@ def test_crls_are_added_listed_and_removed(certbound: Certbound, store: str, ca:
 def test_a_crl_that_may_not_be_used_is_refused_by_name_and_the_old_one_stays(
     certbound: Certbound, store: str, ca: OpenSSLCA, tmp_path: Path
 ) -> None:
+    """Row R11 of the threats, for CRLs."""
     kept = certbound.json("trust", "crl", "add", store, crl_file(ca, tmp_path, number=20))
     stranger = OpenSSLCA(tmp_path / "stranger", "Stranger")
     ended = NOW - DAY

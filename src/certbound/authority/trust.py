@@ -14,6 +14,7 @@ from certbound.store.engine import Connection
 from certbound.store.trust import TrustCertificate, TrustStore
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAXIMUM_ALIAS = 256
 
 
 class TrustError(ValueError):
@@ -135,12 +136,13 @@ def read_trust_domain(text: str) -> str:
 
 
 def kept(name: str, kind: stored_trust.Kind, certificate: Certificate, alias: str | None, now: int) -> TrustCertificate:
-    """Give a certificate as a store keeps it."""
+    """Give a certificate as a store keeps it, without an alias that people could not type."""
+    plain = alias is not None and alias.isprintable() and len(alias) <= _MAXIMUM_ALIAS
     return TrustCertificate(
         store=name,
         id=certificate.sha256.hex(),
         kind=kind,
-        alias=alias,
+        alias=alias if plain else None,
         der=certificate.der,
         subject=certificate.subject.text,
         not_after=int(certificate.not_after.timestamp()),

@@ -22,6 +22,14 @@ class Thumbprint(click.ParamType[str]):
         return found
 
 
+class ThumbprintCommand(click.Command):
+    """A command with a thumbprint among its arguments, which in base64url may begin as an option does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Turn such a thumbprint into hex before it is taken for an option."""
+        return super().parse_args(ctx, [(arg[:1] == "-" and parse_thumbprint(arg)) or arg for arg in args])
+
+
 def parse_thumbprint(text: str) -> str | None:
     """Give lower-case hex, or None for what is no SHA-256 in hex or base64url."""
     digits = re.sub(r"[:\s]", "", text)

@@ -11,7 +11,7 @@ from certbound.authority.trust_policies import TrustPolicy
 from certbound.cli import trust_add, trust_crl, trust_export, trust_policy
 from certbound.cli.deployment import actor, now, opened
 from certbound.cli.output import json_option, note, print_facts, print_json, print_table, time_text
-from certbound.cli.thumbprint import Thumbprint
+from certbound.cli.thumbprint import Thumbprint, ThumbprintCommand
 from certbound.cli.trust_add import certificate_members
 from certbound.store import clients as stored_clients
 from certbound.store import trust as stored_trust
@@ -64,7 +64,7 @@ def list_stores(config: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(config: Path, store: str, as_json: bool) -> None:
-    """Show what a trust store holds and asks, and which clients rely on it."""
+    """Show a trust store: its policy, certificates, CRLs and clients."""
 
     def read(connection: Connection) -> tuple[TrustPolicy, tuple[StoredCRL, ...], list[str]]:
         policy = trust_policies.policy(connection, store)
@@ -102,13 +102,17 @@ def _print_certificates(held: Sequence[TrustCertificate]) -> None:
     )
 
 
-@command.command("remove")
+@command.command("remove", cls=ThumbprintCommand)
 @click.argument("store")
 @click.argument("certificate_id", metavar="ID", type=Thumbprint())
 @json_option
 @click.pass_obj
 def remove(config: Path, store: str, certificate_id: str, as_json: bool) -> None:
-    """Remove the certificate with the SHA-256 thumbprint ID: it vouches for nobody any more."""
+    """Remove a certificate from a trust store.
+
+    ID is its SHA-256 thumbprint in `trust show`. It vouches for nobody any more, in running servers within
+    two seconds.
+    """
     _change(
         config,
         store,
@@ -120,17 +124,20 @@ def remove(config: Path, store: str, certificate_id: str, as_json: bool) -> None
         click.echo(f"removed from {store}: {certificate_id}")
 
 
-@command.command("disable")
+@command.command("disable", cls=ThumbprintCommand)
 @click.argument("store")
 @click.argument("certificate_id", metavar="ID", type=Thumbprint())
 @json_option
 @click.pass_obj
 def disable(config: Path, store: str, certificate_id: str, as_json: bool) -> None:
-    """Let the certificate with the SHA-256 thumbprint ID vouch for nobody, but keep it in the store."""
+    """Let a certificate vouch for nobody, but keep it in the store.
+
+    ID is its SHA-256 thumbprint in `trust show`; `trust enable` takes it back.
+    """
     _set_disabled(config, store, certificate_id, as_json, disabled=True)
 
 
-@command.command("enable")
+@command.command("enable", cls=ThumbprintCommand)
 @click.argument("store")
 @click.argument("certificate_id", metavar="ID", type=Thumbprint())
 @json_option

@@ -45,7 +45,9 @@ def command(
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Add the CA certificates in FILE (PEM, DER, PKCS#12, JKS) to a trust store, made where it is new.
+    """Add the CA certificates of a file to a trust store.
+
+    FILE is PEM, DER, PKCS#12 or JKS, told by its content; the store is made where it is new.
 
     FILE may also be a SPIFFE bundle, a JWK Set: then its certificates become the store's anchors, in the place of those
     of the bundle before.

@@ -11,7 +11,7 @@ from certbound.certificates.crl import MAXIMUM_CRL, CRLError
 from certbound.cli.deployment import actor, now, opened
 from certbound.cli.files import FileError, read_bytes
 from certbound.cli.output import json_option, note, print_json, print_table, time_text
-from certbound.cli.thumbprint import Thumbprint
+from certbound.cli.thumbprint import Thumbprint, ThumbprintCommand
 from certbound.cli.trust_policy import warnings
 from certbound.store.engine import Connection
 from certbound.store.revocation import StoredCRL
@@ -19,7 +19,7 @@ from certbound.store.revocation import StoredCRL
 
 @click.group("crl")
 def command() -> None:
-    """Say which certificates of a trust store were revoked."""
+    """Say which certificates were revoked."""
 
 
 @command.command("add")
@@ -28,9 +28,10 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def add(config: Path, store: str, file: Path, as_json: bool) -> None:
-    """Add the CRL in FILE (PEM, DER), signed by a CA of the store; it takes the place of the one before.
+    """Add the CRL in a file to a trust store.
 
-    Where revocation was off for the store, it is `crl` from now on.
+    FILE is PEM or DER, signed by a CA of the store, and takes the place of the CRL before. Where revocation was
+    off for the store, it is `crl` from now on.
 
     Example: certbound trust crl add partners partners.crl
     """
@@ -62,7 +63,7 @@ def add(config: Path, store: str, file: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def list_crls(config: Path, store: str, as_json: bool) -> None:
-    """List the CRLs of a trust store, and whether they are current."""
+    """List the CRLs of a trust store, current and stale."""
     with opened(config) as server:
         found = server.store.read(lambda connection: revocation_lists.listed(connection, store))
     if as_json:
@@ -73,13 +74,16 @@ def list_crls(config: Path, store: str, as_json: bool) -> None:
         print_crls(found)
 
 
-@command.command("remove")
+@command.command("remove", cls=ThumbprintCommand)
 @click.argument("store")
 @click.argument("crl_id", metavar="ID", type=Thumbprint())
 @json_option
 @click.pass_obj
 def remove(config: Path, store: str, crl_id: str, as_json: bool) -> None:
-    """Remove the CRL with this ID, its SHA-256 in `trust crl list`: what it revoked is not refused by it any more."""
+    """Remove a CRL, named by the ID in `trust crl list`.
+
+    What it revoked is not refused by it any more.
+    """
     with opened(config) as server:
         server.store.write(
             lambda connection: revocation_lists.remove(connection, store, crl_id, actor=actor(), now=now())

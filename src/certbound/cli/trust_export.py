@@ -31,9 +31,10 @@ _LEAST_PASSWORD = 6
 def command(
     config: Path, /, *, store: str, form: str, out: Path, password_file: Path | None, intermediate: bool, as_json: bool
 ) -> None:
-    """Write the anchors of a trust store to a file: PEM, or PKCS#12 or JKS as Java reads it.
+    """Write the anchors of a trust store to a file.
 
-    Disabled ones are left out. So are intermediates, since whoever reads the file would trust them as anchors.
+    PKCS#12 and JKS are as Java reads them. Disabled anchors are left out. So are intermediates, since
+    whoever reads the file would trust them as anchors.
 
     Example: certbound trust export partners --format jks --out partners.jks
     """

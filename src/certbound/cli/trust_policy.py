@@ -51,7 +51,9 @@ Examples:
 @json_option
 @click.pass_obj
 def command(config: Path, /, *, store: str, as_json: bool, crl_urls: tuple[str, ...], **given: Any) -> None:
-    """Change what a trust store asks of its clients. What is not given stays; an empty text takes a URL away.
+    """Change what a trust store asks of its clients.
+
+    What is not given stays; an empty text takes a URL or the trust domain away.
 
     --crl-url names all of them: those there were and are not given again go. With --bundle-url and --trust-domain the
     store is made where it is new, as its anchors come from there.
