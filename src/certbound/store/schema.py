@@ -213,8 +213,8 @@ refresh_token = Table(
     _text("address", null=True),
     Index(None, "client_id"),
     Index(None, "expires_at"),
-    Index(None, "certificate_sha256"),
-    Index(None, "spki_sha256"),
+    Index(None, "certificate_sha256", "issued_at"),
+    Index(None, "spki_sha256", "issued_at"),
 )
 
 # No foreign key: the trail outlives the client.
@@ -244,7 +244,8 @@ issued_token = Table(
 for _column in (issued_token.c.certificate_sha256, issued_token.c.spki_sha256):
     _of_some(issued_token.c.x5t_s256, f"ix_issued_token_unbound_{_column.name}", _column, issued_token.c.expires_at)
 
-# No foreign key to the certificate: that of a PKI client is known from its handshakes only.
+# No foreign key to the certificate: that of a PKI client is known from its handshakes only. No index of what changes
+# with every use, so that PostgreSQL writes a use where the row stands.
 sighting = Table(
     "sighting",
     metadata,
@@ -257,9 +258,8 @@ sighting = Table(
     _time("first_seen"),
     _time("last_seen"),
     _time("warned", null=True),
-    Index(None, "client_id", "last_seen"),
+    Index(None, "client_id", "first_seen"),
     Index(None, "not_after"),
-    Index(None, "last_seen"),
 )
 
 # No foreign key: who is refused may be nobody.

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, exists, func, select, text, tuple_, update
+from sqlalchemy import and_, bindparam, delete, func, select, text, tuple_, update
 
 from certbound.store import certificates
 from certbound.store.engine import Connection
@@ -69,23 +69,23 @@ _RANKED = (
     .subquery()
 )
 _LATEST = select(*(_RANKED.c[column.name] for column in _COLUMNS)).where(_RANKED.c.age == 1)
-_LATER = table.alias("later")
+_OTHER = table.alias("other")
+_NEWEST_FIRST_SEEN = (
+    select(func.max(_OTHER.c.first_seen)).where(_OTHER.c.client_id == table.c.client_id).scalar_subquery()
+)
 _EXPIRING = (
     select(*_COLUMNS)
     .where(
         table.c.not_after > bindparam("after"),
         table.c.not_after <= bindparam("before"),
-        ~exists().where(_LATER.c.client_id == table.c.client_id, _LATER.c.first_seen > table.c.last_seen),
+        table.c.last_seen >= _NEWEST_FIRST_SEEN,
     )
     .order_by(table.c.not_after, table.c.client_id, table.c.sha256)
     .limit(bindparam("page_size"))
 )
 _WARNED = update(table).where(_KEY).values(warned=bindparam("step"))
 _OLD = (
-    select(table.c.client_id, table.c.sha256)
-    .where(table.c.last_seen < bindparam("moment"))
-    .order_by(table.c.last_seen)
-    .limit(bindparam("batch"))
+    select(table.c.client_id, table.c.sha256).where(table.c.last_seen < bindparam("moment")).limit(bindparam("batch"))
 )
 _DELETE = delete(table).where(tuple_(table.c.client_id, table.c.sha256).in_(_OLD))
 
@@ -132,5 +132,5 @@ def set_warned(connection: Connection, client_id: str, sha256: str, warned: int 
 
 
 def delete_before(connection: Connection, moment: int, limit: int) -> int:
-    """Delete at most `limit` certificates last seen before this time, the longest ago first; tell how many."""
+    """Delete at most `limit` certificates last seen before this time; tell how many."""
     return connection.execute(_DELETE, {"moment": moment, "batch": limit}).rowcount

@@ -72,7 +72,7 @@ def _certificates_of_tokens() -> None:
     op.add_column("refresh_token", sa.Column("address", sa.Text(), nullable=True))
     for column in ("certificate_sha256", "spki_sha256"):
         op.add_column("refresh_token", sa.Column(column, sa.Text(), nullable=True))
-        op.create_index(op.f(f"ix_refresh_token_{column}"), "refresh_token", [column])
+        op.create_index(op.f(f"ix_refresh_token_{column}_issued_at"), "refresh_token", [column, "issued_at"])
         op.add_column("issued_token", sa.Column(column, sa.Text(), nullable=True))
         op.create_index(op.f(f"ix_issued_token_{column}_issued_at"), "issued_token", [column, "issued_at"])
         unbound = sa.text("x5t_s256 IS NULL")
@@ -102,8 +102,7 @@ def _sightings() -> None:
         ),
         sa.PrimaryKeyConstraint("client_id", "sha256", name=op.f("pk_sighting")),
     )
-    op.create_index(op.f("ix_sighting_client_id_last_seen"), "sighting", ["client_id", "last_seen"])
-    op.create_index(op.f("ix_sighting_last_seen"), "sighting", ["last_seen"])
+    op.create_index(op.f("ix_sighting_client_id_first_seen"), "sighting", ["client_id", "first_seen"])
     op.create_index(op.f("ix_sighting_not_after"), "sighting", ["not_after"])
 
 
