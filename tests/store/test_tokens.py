@@ -178,6 +178,12 @@ def test_revoking_by_key_takes_what_every_certificate_of_it_obtained(with_client
     assert with_clients.write(partial(tokens.revoke_obtained_with, spki_sha256="dd" * 32, at=9)) == 2
 
 
+def test_more_than_one_statement_revokes_is_revoked_whole(with_clients: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_REVOKED_AT_ONCE", 3)
+    add(with_clients, *(refresh_token(digest(number), family=str(number // 2)) for number in range(10)))
+    assert with_clients.write(partial(tokens.revoke_obtained_with, certificate_sha256="cc" * 32, at=9)) == 10
+
+
 def test_what_a_certificate_or_key_obtained_is_listed_newest_first(with_clients: Store) -> None:
     refreshes = [refresh_token(digest(number), issued_at=number) for number in range(4)]
     renewed = refresh_token(digest(9), issued_at=9, certificate_sha256="renewed", revoked_at=10)

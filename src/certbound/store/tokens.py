@@ -108,9 +108,11 @@ class _ObtainedWith:
         refresh = refresh_token.c[column] == bindparam("digest")
         issued = issued_token.c[column] == bindparam("digest")
         families = select(refresh_token.c.family).where(refresh)
+        living = select(refresh_token.c.token_sha256).where(refresh_token.c.family.in_(families), _LIVING)
+        self.any_living = living.limit(1)
         self.revoke = (
             update(refresh_token)
-            .where(refresh_token.c.family.in_(families), _LIVING)
+            .where(refresh_token.c.token_sha256.in_(living.limit(bindparam("batch"))), _LIVING)
             .values(revoked_at=bindparam("moment"))
         )
         self.refresh_tokens = _NEWEST_REFRESH.where(refresh)
@@ -118,6 +120,8 @@ class _ObtainedWith:
         self.living_unbound = _LIVING_UNBOUND.where(issued)
 
 
+#: Tokens per statement: as many as are revoked well within the time that PostgreSQL is given for one.
+_REVOKED_AT_ONCE = 5_000
 _BY_COLUMN = {name: _ObtainedWith(name) for name in ("certificate_sha256", "spki_sha256")}
 
 
@@ -171,10 +175,11 @@ def revoke_obtained_with(
     """
     statements, values = _obtained_with(certificate_sha256, spki_sha256)
     revoked = 0
-    # A token in rotation is waited for, and the next statement sees the successor that was recorded meanwhile. Where
-    # nothing is left to revoke, nothing is left that could have a successor.
-    while found := connection.execute(statements.revoke, values | {"moment": at}).rowcount:
-        revoked += found
+    # A token in rotation is waited for, and the next look sees the successor that was recorded meanwhile. Where none
+    # lives any more, there is none that could have a successor.
+    while connection.execute(statements.any_living, values).first() is not None:
+        batch = values | {"moment": at, "batch": _REVOKED_AT_ONCE}
+        revoked += connection.execute(statements.revoke, batch).rowcount
     return revoked
 
 
