@@ -1,11 +1,10 @@
 """Measure certbound as installed here and print one Markdown table: `make bench`, or shorter with `ARGS=--quick`.
 
-CPU is that of the server's process (user and system, from /proc), so that it does not depend on how busy the machine is
-with other things; each figure is the median of several rounds. A run with failures prints no figure.
+CPU of requests is that of the server's process (user and system, from /proc), so that it does not depend on how busy
+the machine is with other things; each figure is the median of several rounds. A run with failures prints no figure.
 """
 
 import json
-import os
 import socket
 import ssl
 import statistics
@@ -17,8 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench import decisions, lookups
+from bench.readings import cpu_seconds, resident_mib
+
 PROGRAM = Path(sys.executable).with_name("certbound")
-TICK = os.sysconf("SC_CLK_TCK")
 REQUEST_BODY = b"grant_type=client_credentials&client_id=bench"
 
 
@@ -33,11 +34,12 @@ def main() -> int:
         with _server(home, port) as server:
             _token(_context(home), port)
             time.sleep(2)
-            rows.append(("resident memory of an idle worker", f"{_resident_mib(server.pid):.0f} MiB", "under 90 MiB"))
+            rows.append(("resident memory of an idle worker", f"{resident_mib(server.pid):.0f} MiB", "under 90 MiB"))
             fresh = [_cpu(server.pid, lambda: _fresh(home, port, requests)) / requests for _ in range(rounds)]
             kept = [_cpu(server.pid, lambda: _kept(home, port, requests)) / requests for _ in range(rounds)]
             rows.append(("CPU of a token on a fresh mTLS connection", f"{statistics.median(fresh) * 1e6:.0f} us", ""))
             rows.append(("CPU of a token on a kept mTLS connection", f"{statistics.median(kept) * 1e6:.0f} us", ""))
+    rows += [*decisions.rows(quick=quick), *lookups.rows(quick=quick)]
     print("| what | measured | wanted |\n|---|---|---|")
     for row in rows:
         print(f"| {' | '.join(row)} |")
@@ -134,18 +136,9 @@ def _fail(answer: bytes) -> bytes:
 
 
 def _cpu(pid: int, work: Callable[[], None]) -> float:
-    before = _cpu_seconds(pid)
+    before = cpu_seconds(pid)
     work()
-    return _cpu_seconds(pid) - before
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def _resident_mib(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return cpu_seconds(pid) - before
 
 
 def _certbound(*arguments: str) -> None:
