@@ -8,6 +8,7 @@ import pytest
 from tests.certificates.openssl_ca import DAY, NOW, OpenSSLCA
 
 from certbound.certificates.certificate import Certificate
+from certbound.cli import trust, trust_crl, trust_policy
 
 from .conftest import Certbound
 
@@ -90,7 +91,7 @@ def test_whoever_would_be_refused_for_want_of_a_crl_is_named(
         return ended.err
 
     everyone = "every client of this store will be refused until"
-    assert f"{everyone} a CRL of its CA is there: `certbound trust crl add partners FILE`" in told(
+    assert f"{everyone} a current CRL of its CA is there: `certbound trust crl add partners FILE`" in told(
         "--revocation", "crl"
     )
     assert everyone in certbound("trust", "show", store).err
@@ -128,6 +129,19 @@ def test_crls_are_added_listed_and_removed(certbound: Certbound, store: str, ca:
     assert "will be refused until" in removed.err
     assert certbound.json("trust", "crl", "list", store) == []
     assert "holds no CRL" in certbound.refused("trust", "crl", "remove", store, added["id"])
+
+
+def test_a_crl_that_was_not_renewed_is_shown_as_stale(
+    certbound: Certbound, store: str, ca: OpenSSLCA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certbound.done("trust", "crl", "add", store, crl_file(ca, tmp_path, number=15))
+    for module in (trust, trust_crl, trust_policy):
+        monkeypatch.setattr(module, "now", lambda: int((NOW + 2 * DAY).timestamp()))
+    [crl] = certbound.json("trust", "crl", "list", store)
+    assert crl["state"] == "stale"
+    ended = certbound("trust", "show", store, "--json")
+    assert json.loads(ended.out)["crls"] == [crl]
+    assert "every client of this store will be refused" in ended.err
 
 
 def test_a_crl_that_may_not_be_used_is_refused_by_name_and_the_old_one_stays(

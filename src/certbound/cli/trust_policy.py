@@ -8,6 +8,7 @@ import click
 
 from certbound.authority import revocation_lists, trust, trust_policies
 from certbound.authority.trust_policies import PolicyChanges, TrustPolicy
+from certbound.certificates.certificate import parse_certificate
 from certbound.cli.deployment import actor, now, opened
 from certbound.cli.output import json_option, note, print_facts, print_json
 from certbound.store.engine import Connection
@@ -107,13 +108,18 @@ def warnings(connection: Connection, name: str) -> list[str]:
         return found
     if store.on_unavailable == "accept" or ("ocsp" in store.revocation and store.ocsp_url):
         return found
-    issuers = {crl.issuer for crl in revocation_lists.listed(connection, name)}
-    bare = [anchor.subject for anchor in anchors if anchor.subject not in issuers]
     if store.revocation == "ocsp":
         found.append(
             f"clients of {store.name} whose certificates name no OCSP responder will be refused: see --ocsp-url"
         )
-    elif bare:
+        return found
+    signers = {
+        crl.signer
+        for crl in revocation_lists.listed(connection, name)
+        if not crl.is_delta and crl.next_update + store.grace_seconds > now()
+    }
+    bare = [held.subject for held in anchors if parse_certificate(held.der).spki_sha256.hex() not in signers]
+    if bare:
         found.append(_without_crl(policy, bare, everyone=len(bare) == len(anchors)))
     return found
 
@@ -123,9 +129,7 @@ def _without_crl(policy: TrustPolicy, bare: Sequence[str], *, everyone: bool) ->
     who = "every client of this store" if everyone else f"every client below {', '.join(bare)}"
     if "ocsp" in store.revocation:
         who += " whose certificate names no OCSP responder"
-    until = (
-        "the server has fetched a CRL of it"
-        if policy.crl_urls
-        else f"a CRL of it is there: `certbound trust crl add {store.name} FILE`, or --crl-url"
-    )
-    return f"{who} will be refused until {until.replace('of it ', 'of its CA ')}"
+    if policy.crl_urls:
+        return f"{who} will be refused until the server has fetched a current CRL of its CA"
+    advice = f"`certbound trust crl add {store.name} FILE`, or --crl-url"
+    return f"{who} will be refused until a current CRL of its CA is there: {advice}"
