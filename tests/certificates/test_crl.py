@@ -33,9 +33,14 @@ _REASONS = (
 )
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> OpenSSLCA:
+    return OpenSSLCA(tmp_path_factory.mktemp("built") / "ca")
+
+
 @pytest.fixture
-def ca(tmp_path: Path) -> OpenSSLCA:
-    return OpenSSLCA(tmp_path / "ca")
+def ca(built: OpenSSLCA, tmp_path: Path) -> OpenSSLCA:
+    return built.copy(tmp_path / "ca")
 
 
 @pytest.fixture(scope="module")

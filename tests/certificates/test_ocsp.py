@@ -20,9 +20,14 @@ from .openssl_ca import DAY, NOW, OpenSSLCA, stamp
 _NONCE = bytes(range(32))
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> OpenSSLCA:
+    return OpenSSLCA(tmp_path_factory.mktemp("built") / "ca")
+
+
 @pytest.fixture
-def ca(tmp_path: Path) -> OpenSSLCA:
-    return OpenSSLCA(tmp_path / "ca")
+def ca(built: OpenSSLCA, tmp_path: Path) -> OpenSSLCA:
+    return built.copy(tmp_path / "ca")
 
 
 @pytest.fixture
@@ -303,7 +308,7 @@ def test_any_bytes_raise_nothing_but_an_ocsp_error(answered: Answered, data: byt
     ca, leaf, answer = answered
     for start in (b"", b"0", answer[:40]):
         with pytest.raises(OCSPError):
-            read_response(start + data, leaf, ca.certificate, nonce=_NONCE, now=NOW)
+            read_response(start + data, leaf, ca.certificate, nonce=_NONCE, now=_clock())
 
 
 @settings(max_examples=500, deadline=None)
@@ -314,7 +319,7 @@ def test_a_mutated_answer_raises_nothing_but_an_ocsp_error(answered: Answered, d
     for _ in range(data.draw(st.integers(1, 3))):
         mutated[data.draw(st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
     try:
-        read = read_response(bytes(mutated), leaf, ca.certificate, nonce=_NONCE, now=NOW)
+        read = read_response(bytes(mutated), leaf, ca.certificate, nonce=_NONCE, now=_clock())
     except OCSPError:
         return
     assert read.status == "good"
@@ -322,4 +327,4 @@ def test_a_mutated_answer_raises_nothing_but_an_ocsp_error(answered: Answered, d
 
 def test_a_huge_answer_is_refused_unread(ca: OpenSSLCA, leaf: Certificate) -> None:
     with pytest.raises(OCSPError, match="more than 65536 bytes"):
-        read_response(bytes(MAXIMUM_ANSWER + 1), leaf, ca.certificate, nonce=None, now=NOW)
+        read_response(bytes(MAXIMUM_ANSWER + 1), leaf, ca.certificate, nonce=None, now=_clock())

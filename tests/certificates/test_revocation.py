@@ -1,5 +1,5 @@
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,17 @@ class House:
         return self.read(self.sub.crl(), self.root.crl())
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    root = OpenSSLCA(tmp_path / "root", "Root")
-    sub = OpenSSLCA(tmp_path / "sub", "Sub", issuer=root)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> House:
+    folder = tmp_path_factory.mktemp("house")
+    root = OpenSSLCA(folder / "root", "Root")
+    sub = OpenSSLCA(folder / "sub", "Sub", issuer=root)
     return House(root, sub, sub.issue("leaf"))
+
+
+@pytest.fixture
+def house(built: House, tmp_path: Path) -> House:
+    return House(built.root.copy(tmp_path / "root"), built.sub.copy(tmp_path / "sub"), built.leaf)
 
 
 def _by_crl(
@@ -319,7 +325,7 @@ def test_answers_that_are_missing_are_asked_for_and_decided_again(house: House) 
     first = check_path(house.path, _BY_OCSP, [], {}, NOW)
     assert first.missing == house.pairs
     assert [check.found for check in first.checks] == ["CN=leaf: no OCSP answer yet", "CN=Sub: no OCSP answer yet"]
-    now = NOW + timedelta(minutes=1)
+    now = datetime.now(UTC)
     answers = {}
     for (certificate, issuer), ca in zip(first.missing, (house.sub, house.root), strict=True):
         data = ca.answer(build_request(certificate, issuer, nonce=b"0123456789abcdef"), "-ndays", "1")

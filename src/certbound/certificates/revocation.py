@@ -114,7 +114,7 @@ def _issuer_keys(above: Sequence[Certificate]) -> frozenset[bytes]:
     A CA that changed its key certifies itself, and signs its CRLs with either (RFC 5280 section 6.3.3 step f).
     """
     own = takewhile(lambda certificate: certificate.subject == above[0].subject, above)
-    return frozenset(certificate.spki_sha256 for certificate in own)
+    return frozenset([certificate.spki_sha256 for certificate in own])
 
 
 def _check(found: str, *, passed: bool) -> Check:
@@ -162,7 +162,7 @@ def _judge_by_crl(
     begun = [crl for crl in fitting if crl.this_update <= now + LEEWAY]
     in_force = [crl for crl in begun if now <= crl.next_update + grace]
     used = _newest(in_force)
-    for asked in (_newest(begun), used):
+    for asked in (used,) if len(in_force) == len(begun) else (_newest(begun), used):
         listed = next(((crl, entry) for crl in asked if (entry := crl.find(certificate.serial_number))), None)
         if listed and listed[1].reason != REMOVE_FROM_CRL:
             return _Refused(_revoked(*listed))
