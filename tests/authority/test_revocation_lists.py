@@ -1,4 +1,6 @@
+import contextlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from certbound.authority.trust_policies import PolicyChanges
 from certbound.certificates.crl import CRLError
 from certbound.store import audit, revision
 from certbound.store import revocation as stored_revocation
+from certbound.store.engine import Store
 from certbound.store.revocation import StoredCRL
 
 MOMENT = int(NOW.timestamp())
@@ -22,8 +25,8 @@ BY: dict[str, Any] = {"actor": "tester", "now": MOMENT}
 class Lists:
     """The CRLs of the trust store `own`."""
 
-    def __init__(self, house: House) -> None:
-        self.store = house.store
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     def trust(self, *authorities: OpenSSLCA, intermediate: bool = False) -> None:
         held = [authority.certificate for authority in authorities]
@@ -49,7 +52,7 @@ class Lists:
 
 @pytest.fixture
 def lists(house: House) -> Lists:
-    return Lists(house)
+    return Lists(house.store)
 
 
 @pytest.fixture
@@ -116,6 +119,22 @@ def test_of_two_crls_with_one_number_the_later_one_stays(lists: Lists, ca: OpenS
     with pytest.raises(TrustError, match="newer CRL of CN=CA is there"):
         lists.add(old)
     assert lists.held == [kept]
+
+
+def test_of_crls_that_come_at_once_the_newest_stays(shared_store: Store, tmp_path: Path) -> None:
+    lists, ca = Lists(shared_store), OpenSSLCA(tmp_path / "ca")
+    lists.trust(ca)
+    crls = [ca.crl(number=number) for number in (3, 1, 4, 2)]
+
+    def add(crl: bytes) -> None:
+        with contextlib.suppress(TrustError):
+            lists.add(crl)
+
+    with ThreadPoolExecutor(len(crls)) as workers:
+        list(workers.map(add, crls))
+    [kept] = lists.held
+    assert kept.number == "4"
+    assert lists.mode == "crl"
 
 
 def test_what_may_not_be_used_is_refused_and_the_old_one_stays(lists: Lists, ca: OpenSSLCA, tmp_path: Path) -> None:
