@@ -107,6 +107,7 @@ def test_whoever_would_be_refused_for_want_of_a_crl_is_named(
     ended = certbound("trust", "crl", "add", store, crl_file(ca, tmp_path))
     assert "every client below CN=Other will be refused until" in ended.err
     assert not certbound("trust", "crl", "add", store, crl_file(other, tmp_path, "other.crl")).err
+    assert "revocation is off" in told("--revocation", "off")
 
 
 def test_crls_are_added_listed_and_removed(certbound: Certbound, store: str, ca: OpenSSLCA, tmp_path: Path) -> None:

@@ -99,11 +99,12 @@ def warnings(connection: Connection, name: str) -> list[str]:
     policy = trust_policies.policy(connection, name)
     store = policy.store
     anchors = [held for held in trust.show(connection, name)[0] if held.kind == "anchor" and not held.disabled]
+    crls = revocation_lists.listed(connection, name)
     found = []
     if store.bundle_url is not None and not anchors:
         found.append(f"{store.name} vouches for nobody until the server has fetched the bundle")
     if store.revocation == "off":
-        if policy.crl_urls or store.ocsp_url:
+        if policy.crl_urls or store.ocsp_url or crls:
             found.append(f"revocation is off for {store.name}: nothing is asked until --revocation switches it on")
         return found
     if store.on_unavailable == "accept" or ("ocsp" in store.revocation and store.ocsp_url):
@@ -113,11 +114,8 @@ def warnings(connection: Connection, name: str) -> list[str]:
             f"clients of {store.name} whose certificates name no OCSP responder will be refused: see --ocsp-url"
         )
         return found
-    signers = {
-        crl.signer
-        for crl in revocation_lists.listed(connection, name)
-        if not crl.is_delta and crl.next_update + store.grace_seconds > now()
-    }
+    in_force = [crl for crl in crls if not crl.is_delta and crl.next_update + store.grace_seconds > now()]
+    signers = {crl.signer for crl in in_force}
     bare = [held.subject for held in anchors if parse_certificate(held.der).spki_sha256.hex() not in signers]
     if bare:
         found.append(_without_crl(policy, bare, everyone=len(bare) == len(anchors)))
