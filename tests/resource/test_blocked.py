@@ -149,7 +149,6 @@ def stranger(api: Api) -> ECKey:
         (lambda api: api.issuer.block(iss="https://other.example"), "another issuer"),
         (lambda api: api.issuer.block(exp=NOW), "expired"),
         (lambda api: api.issuer.block(iat=NOW + CLOCK_SECONDS + 2), "future"),
-        (lambda api: api.issuer.block(iat=NOW - 1), "older than the one before"),
         (lambda api: api.issuer.block(jti=None), "no list"),
         (lambda api: api.issuer.block(tokens=[str(i) for i in range(100_001)]), "100001 entries"),
         (lambda api: api.issuer.say("/blocked", {}), "not a compact JWS"),
@@ -169,13 +168,24 @@ def test_a_list_that_may_not_be_used_does_not_replace_the_one_that_may(
     assert api.blocked.current(NOW + 1) == tokens("first")
     assert why in vars(caplog.records[0])["detail"]
     alone = IssuerBlocked(api.issuer.url, api.keys, api.issuer.ca_file)
-    if why != "older than the one before":
-        alone.refresh(f"{api.issuer.url}/blocked", 0, NOW, api.known)
-        with pytest.raises(BlockedUnavailableError, match=why):
-            alone.current(NOW)
+    alone.refresh(f"{api.issuer.url}/blocked", 0, NOW, api.known)
+    with pytest.raises(BlockedUnavailableError, match=why):
+        alone.current(NOW)
     api.issuer.block(tokens=["second"])
     api.refresh(2)
     assert api.blocked.current(NOW + 2) == tokens("second")
+
+
+def test_an_older_list_of_another_process_of_the_issuer_brings_nothing_back_and_is_no_failure(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    api.refresh(0)
+    api.issuer.block(iat=NOW - 1, tokens=["older"])
+    api.refresh(1)
+    assert api.blocked.current(NOW + 1) == tokens("first")
+    assert not api.blocked.is_old(2, NOW + 2)
+    assert not caplog.records
 
 
 def test_a_token_of_the_issuer_is_no_list(api: Api) -> None:

@@ -146,8 +146,9 @@ class IssuerBlocked:
         verified, keys = self._verify(token, now, keys)
         blocked = read_blocked(verified.claims, issuer=self._issuer, now=clock)
         signed = _SignedList(body, keys, blocked, verified.claims["iat"], verified.claims["exp"])
-        if self._held is not None and signed.issued_at < self._held.issued_at:
-            raise BlockedListError("the list is older than the one before (compare the clocks of the issuer's hosts)")
+        held = self._held
+        if held is not None and signed.issued_at < held.issued_at and clock < held.expires_at:
+            return held  # of another process of the issuer, which signed it earlier: what is known is newer
         return signed
 
     def _verify(self, token: str, now: float, keys: "JWKSet") -> "tuple[VerifiedJWT, JWKSet]":
