@@ -27,13 +27,12 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from OpenSSL import crypto
 
 from bench.readings import Row
+from bench.worker import new_registered
 from certbound.authority import clients, trust
-from certbound.authority.registered import Registered
 from certbound.certificates.certificate import parse_certificate
 from certbound.certificates.presented import PresentedChain
 from certbound.oauth.credentials import Credentials, ShownMethod
 from certbound.oauth.registering import RegistrationRequest
-from certbound.oauth.registration import AuthenticationMethod
 from certbound.store import engine
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -117,7 +116,7 @@ class _Certbound:
         )
         register = partial(clients.register, request=request, known_grants={"client_credentials"})
         store.write(partial(register, actor="bench", now=now))
-        self.registered = Registered(store, bytes(32), methods=frozenset(AuthenticationMethod), max_age=3600)
+        self.registered = new_registered(store)
 
     def __enter__(self) -> Self:
         self.runner.run(self.registered.refresh())

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench.readings import Row, resident_mib
+from bench.worker import new_registered
 from certbound.authority.registered import MAX_CLIENTS, Registered
 from certbound.certificates.certificate import parse_certificate
 from certbound.certificates.presented import PresentedChain
@@ -114,7 +115,7 @@ async def _ask(url: str, template: bytes, count: int, asked: Sequence[int]) -> d
 
 
 async def _worker(store: engine.Store) -> Registered:
-    registered = Registered(store, bytes(32), methods=frozenset(AuthenticationMethod), max_age=3600)
+    registered = new_registered(store)
     await registered.refresh()
     return registered
 

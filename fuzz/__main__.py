@@ -5,7 +5,7 @@ target; it is kept in fuzz/found/ with the command that replays it, and the run 
 what library, and why.
 """
 
-# ruff: noqa: T201, S603 - it talks to people, and runs itself
+# ruff: noqa: S603 - it talks to people, and runs itself
 
 import argparse
 import re

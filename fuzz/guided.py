@@ -29,7 +29,7 @@ def main(name: str, seconds: int, seed: int, found: Path) -> None:
         target: Target = importlib.import_module("fuzz.every").TARGETS[name]
 
     def change(data: bytes, most: int, chosen: int) -> bytes:
-        choice = random.Random(chosen)  # noqa: S311 - repeatable, which is the point
+        choice = random.Random(chosen)
         if target.mutate is not None and data and choice.random() < 0.7:  # noqa: PLR2004 - most often
             changed = target.mutate(data, choice)
             if len(changed) <= most:

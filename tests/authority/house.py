@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.authority.assembling import new_issuer, new_registered
 from tests.oauth.making import NOW, Identity, authority, dns, make
 
 from certbound.authority import clients, keys, people, trust
 from certbound.authority.records import IssueTrail
-from certbound.authority.registered import Registered
-from certbound.authority.tokens.context import GrantContext, Policy
-from certbound.authority.tokens.issuing import GRANTS, TokenIssuer, TokenRequest
+from certbound.authority.tokens.context import Policy
+from certbound.authority.tokens.issuing import GRANTS, TokenRequest
 from certbound.oauth.access_token import TokenResponse
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import parse_form
@@ -46,9 +46,9 @@ class House:
             "refresh_token_lifetime": 1000,
         }
         self.policy = Policy(**given | policy)
-        self.registered = Registered(store, self.master_key, methods=self.policy.methods, max_age=30)
+        self.registered = new_registered(store, self.master_key, self.policy.methods)
         self.trail = IssueTrail(store)
-        self.issuer = TokenIssuer(GrantContext(store, self.policy, lambda: self.now), self.registered, self.trail)
+        self.issuer = new_issuer(store, self.policy, self.registered, lambda: self.now, self.trail)
 
     @property
     def by(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from tests.authority.house import House, furnish, orders
 
+from certbound.authority import records
 from certbound.authority.records import chain_hash, record
 from certbound.store import audit, tokens
 from certbound.store.engine import Connection, Store, StoreUnavailable
@@ -140,7 +141,7 @@ async def test_what_is_issued_while_a_batch_is_written_waits_for_the_next(
 async def test_the_trail_is_flushed_whatever_happens_and_once_more_at_the_end(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house.trail, "FLUSH_SECONDS", 0.001)
+    monkeypatch.setattr(records, "FLUSH_SECONDS", 0.001)
     writing, failed, ending = house.store.writing, asyncio.Event(), asyncio.Event()
 
     async def odd(work: Callable[..., Any]) -> Any:
@@ -149,7 +150,7 @@ async def test_the_trail_is_flushed_whatever_happens_and_once_more_at_the_end(
 
     await house.ask(orders(), **CREDENTIALS)
     monkeypatch.setattr(house.store, "writing", odd)
-    flushing = asyncio.create_task(house.trail.keep_flushing(ending))
+    flushing = asyncio.create_task(records.keep_flushing([house.trail.flush], ending))
     async with asyncio.timeout(10):
         await failed.wait()
         assert not flushing.done()

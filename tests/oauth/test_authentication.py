@@ -10,10 +10,11 @@ from tests.oauth.making import DAY, NOW, Identity, authority, dns, make, new_key
 
 from certbound.certificates.presented import PresentedChain
 from certbound.certificates.subject import SubjectMatch
-from certbound.oauth.authentication import Decision, authenticate
+from certbound.oauth.authentication import Decision, Known, authenticate
 from certbound.oauth.binding import binding_refusal, confirmation
 from certbound.oauth.credentials import Credentials, ShownMethod
 from certbound.oauth.registration import AuthenticationMethod, Client, Registration
+from certbound.oauth.trust import TrustStore
 
 SECRET = "s3cret"
 SECRET_SHA256 = bytes.fromhex("1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0")
@@ -34,7 +35,7 @@ def registration(method: str, **changes: Any) -> Registration:
     if method == "tls_client_auth":
         subject = SubjectMatch.parse("tls_client_auth_san_dns", "orders.example.com")
         members: dict[str, Any] = {"subject": subject, "trust": ("partners",)} | changes
-        return Registration(replace(client, **members), anchors=(ROOT.certificate,))
+        return Registration(replace(client, **members), trust=(TrustStore("partners", (ROOT.certificate,)),))
     registered = (MINE.certificate, EXPIRED.certificate) if how.is_mutual_tls else ()
     return Registration(replace(client, **changes), certificates=registered)
 
@@ -48,7 +49,7 @@ def decide(
 ) -> Decision:
     presented = identity.presented(*others) if identity is not None else None
     credentials = Credentials("orders", ShownMethod(shown), presented, secret)
-    return authenticate(registered, credentials, enabled=set(AuthenticationMethod), now=NOW)
+    return authenticate(registered, credentials, Known(NOW, set(AuthenticationMethod)))
 
 
 def test_an_unknown_client_is_nobody() -> None:
@@ -130,7 +131,7 @@ def test_a_disabled_client_and_a_method_that_is_off_are_refused(method: str) -> 
     disabled = decide(registration(method, disabled=True), right, **how)
     assert (disabled.client, [check.check for check in disabled.failed]) == (None, ["client_enabled"])
     credentials = Credentials("orders", ShownMethod.NOTHING, right.presented() if right else None)
-    off = authenticate(registration(method), credentials, enabled=set(), now=NOW)
+    off = authenticate(registration(method), credentials, Known(NOW, set()))
     assert "method_offered" in {check.check for check in off.failed}
 
 
@@ -155,7 +156,7 @@ def test_a_binding_that_is_not_understood_is_refused(cnf: object) -> None:
 @pytest.mark.parametrize("leaf", [b"", b"junk", MINE.der[:-1], MINE.der + b"0", b"0" * 70_000])
 def test_a_certificate_that_cannot_be_read_is_none(method: str, leaf: bytes) -> None:
     credentials = Credentials("orders", ShownMethod.NOTHING, PresentedChain(leaf, (MINE.der, GOOD.der, ROOT.der)))
-    decision = authenticate(registration(method), credentials, enabled=set(AuthenticationMethod), now=NOW)
+    decision = authenticate(registration(method), credentials, Known(NOW, set(AuthenticationMethod)))
     assert [check.check for check in decision.failed] == ["certificate_presented"]
 
 
@@ -165,13 +166,13 @@ def test_without_a_registered_subject_nobody_is_the_client() -> None:
 
 
 def test_without_anchors_nobody_is_trusted() -> None:
-    registered = replace(registration("tls_client_auth"), anchors=())
+    registered = replace(registration("tls_client_auth"), trust=(TrustStore("partners"),))
     assert [check.check for check in decide(registered, GOOD, ROOT).failed] == ["chain"]
 
 
 def test_the_leaf_itself_is_no_anchor_even_where_it_is_registered_as_one() -> None:
     itself = make(san=SAN, ca=True)
-    registered = replace(registration("tls_client_auth"), anchors=(itself.certificate,))
+    registered = replace(registration("tls_client_auth"), trust=(TrustStore("partners", (itself.certificate,)),))
     assert "chain" in {check.check for check in decide(registered, itself).failed}
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.authority.assembling import new_blocked_list, new_issuer, new_registered
 from tests.oauth.making import NOW, Identity, make
 
 from certbound.authority import clients, keys
-from certbound.authority.records import IssueTrail
 from certbound.authority.registered import Registered
-from certbound.authority.tokens.context import GrantContext, Policy
+from certbound.authority.tokens.context import Policy
 from certbound.authority.tokens.issuing import GRANTS, TokenIssuer
 from certbound.certificates.presented import PresentedChain
 from certbound.oauth.registering import RegistrationRequest
@@ -52,7 +52,10 @@ class Face:
     async def ask(
         self, method: str, url: str, shown: PresentedChain | Identity | None = None, **how: Any
     ) -> httpx2.Response:
-        routes = oauth_routes(self.policy, self.issuer, self.registered, mtls_alias=self.mtls_alias, max_body=MAX_BODY)
+        blocked = new_blocked_list(self.registered, self.policy, NOW.timestamp)
+        routes = oauth_routes(
+            self.policy, self.issuer, self.registered, blocked, mtls_alias=self.mtls_alias, max_body=MAX_BODY
+        )
         inner = application([*routes, *health_routes(self.registered)])
         presented = PresentedChain(shown.der) if isinstance(shown, Identity) else shown
 
@@ -80,7 +83,7 @@ class Face:
     def with_policy(self, **changes: Any) -> "Face":
         """Give the face with other settings, over the same database."""
         policy = dataclasses.replace(self.policy, **changes)
-        issuer = TokenIssuer(GrantContext(self.store, policy, NOW.timestamp), self.registered, IssueTrail(self.store))
+        issuer = new_issuer(self.store, policy, self.registered, NOW.timestamp)
         return dataclasses.replace(self, policy=policy, issuer=issuer)
 
 
@@ -92,11 +95,8 @@ def registration(client_id: str, method: str, **how: Any) -> RegistrationRequest
 async def face() -> AsyncIterator[Face]:
     """A face that knows the client `orders` by its certificate ORDERS."""
     with Store("sqlite://") as store:
-        registered = Registered(store, MASTER_KEY, methods=POLICY.methods, max_age=30)
-        trail = IssueTrail(store)
-        made = Face(
-            store, registered, TokenIssuer(GrantContext(store, POLICY, NOW.timestamp), registered, trail), POLICY
-        )
+        registered = new_registered(store, MASTER_KEY, POLICY.methods)
+        made = Face(store, registered, new_issuer(store, POLICY, registered, NOW.timestamp), POLICY)
         made.write(keys.rotate, master_key=MASTER_KEY, algorithm="ES256")
         orders = registration(
             "orders",

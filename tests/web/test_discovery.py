@@ -22,6 +22,7 @@ async def test_the_metadata_document_has_these_members(face: Face) -> None:
         "issuer": ISSUER,
         "token_endpoint": f"{ISSUER}/oauth2/token",
         "jwks_uri": f"{ISSUER}/oauth2/jwks",
+        "certbound_blocked_endpoint": f"{ISSUER}/oauth2/blocked",
         "response_types_supported": [],
         "tls_client_certificate_bound_access_tokens": True,
     }

@@ -1,8 +1,8 @@
 """Whether a process lives, and whether it may be sent requests."""
 
 import pytest
+from tests.authority.assembling import new_registered
 
-from certbound.authority.registered import Registered
 from certbound.store.engine import Store
 
 from .conftest import MASTER_KEY, POLICY, Face
@@ -24,7 +24,7 @@ async def test_a_server_that_cannot_confirm_its_registrations_lives_and_is_not_r
 
 async def test_a_server_without_a_signing_key_is_not_ready(face: Face) -> None:
     with Store("sqlite://") as empty:
-        face.registered = Registered(empty, MASTER_KEY, methods=POLICY.methods, max_age=30)
+        face.registered = new_registered(empty, MASTER_KEY, POLICY.methods)
         await face.registered.refresh()
         answer = await face.ask("GET", "/readyz")
         assert answer.status_code == 503

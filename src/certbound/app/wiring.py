@@ -5,25 +5,47 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 from starlette.routing import BaseRoute
 
-from certbound.authority.records import IssueTrail
+from certbound.authority.blocked_list import BlockedList
+from certbound.authority.client_keys import ClientKeySets
+from certbound.authority.deciding import Decider
+from certbound.authority.ocsp_answers import OCSPAnswers
+from certbound.authority.outbound import Outbound
+from certbound.authority.records import IssueTrail, keep_flushing
+from certbound.authority.refusals import Refusals
 from certbound.authority.registered import Registered
+from certbound.authority.sightings import Sightings
 from certbound.authority.tokens.context import GrantContext, Policy
 from certbound.authority.tokens.issuing import TokenIssuer
 from certbound.config.settings import LimitSettings, ListenerSettings, Settings
+from certbound.fetch.document import fetch
+from certbound.fetch.trust import trust_roots
 from certbound.jose.sealing import MASTER_KEY_LENGTH
 from certbound.store.engine import Store
 from certbound.tls.listener import Limits, Listener
+from certbound.upkeep.plan import plan
+from certbound.upkeep.removal import Retention
+from certbound.upkeep.running import Upkeep
 from certbound.web.faces import application
 from certbound.web.health import health_routes
+from certbound.web.metrics import metrics_routes
 from certbound.web.oauth.routes import oauth_routes
 
 
 class StartError(RuntimeError):
     """The server cannot start; one line says what is missing and what to do."""
+
+
+class Batch(Protocol):
+    """Something recorded in batches."""
+
+    async def flush(self) -> None:
+        """Write what waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +54,9 @@ class Worker:
 
     store: Store
     registered: Registered
-    trail: IssueTrail
+    batches: tuple[Batch, ...]
+    upkeep: Upkeep
+    outbound: tuple[Outbound, Outbound]
     listeners: tuple[Listener, ...]
 
     @contextlib.asynccontextmanager
@@ -45,13 +69,17 @@ class Worker:
             raise
         ending = asyncio.Event()
         keeping = asyncio.create_task(self.registered.keep_current(), name="keep current")
-        flushing = asyncio.create_task(self.trail.keep_flushing(ending), name="write the issue trail")
+        flushes = [batch.flush for batch in self.batches]
+        flushing = asyncio.create_task(keep_flushing(flushes, ending), name="write batches")
+        upkeep = asyncio.create_task(self.upkeep.keep_running(ending), name="upkeep")
         try:
             yield
         finally:
             keeping.cancel()
             ending.set()
-            await asyncio.gather(keeping, flushing, return_exceptions=True)
+            await asyncio.gather(keeping, flushing, upkeep, return_exceptions=True)
+            for outbound in self.outbound:
+                outbound.close()
             self.store.close()
 
 
@@ -60,24 +88,39 @@ def make_worker(settings: Settings) -> Worker:
     master_key = read_master_key(settings.store.master_key_file)
     store = Store(settings.store.url)
     policy = _policy(settings)
-    registered = Registered(store, master_key, methods=policy.methods, max_age=settings.store.max_snapshot_age)
-    trail = IssueTrail(store)
-    issuer = TokenIssuer(GrantContext(store, policy, time.time), registered, trail)
+    way_out = _way_out(settings)
+    outbound = Outbound(**way_out), Outbound(**way_out)
+    registered = Registered(
+        store, master_key, _decider(*outbound), methods=policy.methods, max_age=settings.store.max_snapshot_age
+    )
+    trail, refusals, sightings = IssueTrail(store), Refusals(store, time.time), Sightings(store)
+    issuer = TokenIssuer(GrantContext(store, policy, time.time), registered, trail, refusals, sightings)
+    blocked = BlockedList(registered, policy.issuer, lifetime=policy.access_token_lifetime, clock=time.time)
     routes = {
         "oauth": oauth_routes(
             policy,
             issuer,
             registered,
+            blocked,
             mtls_alias=settings.oauth.mtls_endpoint_aliases,
             max_body=settings.limits.request_body,
-        )
+        ),
+        "metrics": metrics_routes(store, time.time),
     }
     health = health_routes(registered)
     listeners = tuple(
         _listener(listener, settings.limits, [*health, *(r for face in listener.serves for r in routes[face])])
         for listener in settings.listener
     )
-    return Worker(store, registered, trail, listeners)
+    fetching = partial(fetch, **way_out)
+    upkeep = Upkeep(store, partial(plan, store=store, fetch=fetching, retention=_retention(settings)), time.time)
+    return Worker(store, registered, (trail, refusals, sightings), upkeep, outbound, listeners)
+
+
+def make_decider(settings: Settings) -> Decider:
+    """Make what decides who a client is, for those who explain a decision."""
+    way_out = _way_out(settings)
+    return _decider(Outbound(**way_out), Outbound(**way_out))
 
 
 def read_master_key(path: Path) -> bytes:
@@ -91,6 +134,21 @@ def read_master_key(path: Path) -> bytes:
     if len(key) != MASTER_KEY_LENGTH:
         raise StartError(f"{path} is no master key: it has {len(key)} bytes where {MASTER_KEY_LENGTH} were expected")
     return key
+
+
+def _way_out(settings: Settings) -> dict[str, Any]:
+    outbound = settings.outbound
+    return {"trust": trust_roots(outbound.ca_file), "allow": outbound.allow, "proxy": outbound.proxy}
+
+
+def _decider(for_keys: Outbound, for_answers: Outbound) -> Decider:
+    """Keep the two apart, so that slow clients do not hold up responders."""
+    return Decider(ClientKeySets(for_keys), OCSPAnswers(for_answers))
+
+
+def _retention(settings: Settings) -> Retention:
+    kept = settings.retention
+    return Retention(kept.refusals, kept.refusal_days, kept.issued_token_days, kept.sighting_days)
 
 
 def _policy(settings: Settings) -> Policy:

@@ -79,6 +79,11 @@ class ClientKeySets:
             return await self.get(uri)
         return await self._flights.join(uri, lambda: self._renew(uri, source))
 
+    def current(self, uri: str) -> KnownKeys | None:
+        """Give what is known of `uri` while that is fresh, without fetching."""
+        source = self._sources.get(uri)
+        return source.known if source is not None and monotonic() < source.known.fresh_until else None
+
     def _source(self, uri: str) -> _Source:
         source = self._sources.get(uri)
         if source is None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from certbound.authority.records import record
+from certbound.authority.trusted import load_trust
 from certbound.certificates.certificate import Certificate, parse_certificate
+from certbound.oauth.client_jwks import read_client_jwks
 from certbound.oauth.registering import RegistrationRequest, accept_registration
 from certbound.oauth.registration import AuthenticationMethod, Client, Registration, RegistrationError
+from certbound.oauth.trust import TrustStore
 from certbound.store import certificates as stored_certificates
 from certbound.store import clients as stored_clients
 from certbound.store import revision
@@ -48,31 +51,31 @@ class ClientChanges:
     resources: tuple[str, ...] | None = None
     redirect_uris: tuple[str, ...] | None = None
     subject: Mapping[str, str] | None = None
+    subject_attributes: Mapping[str, str] | None = None
     trust: tuple[str, ...] | None = None
     certificates: tuple[Certificate, ...] | None = None
     jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    match_by_key: bool | None = None
+    diagnostics: bool | None = None
     bound: bool | None = None
 
 
-def find_registration(connection: Connection, client_id: str) -> Registration | None:
-    """Gather a client with the certificates and anchors that may mean it, in one or two statements."""
+def find_registration(
+    connection: Connection, client_id: str, known: Mapping[str, TrustStore] | None = None
+) -> Registration | None:
+    """Gather a client with the certificates and trust stores that may mean it; `known` stores are not read again."""
     stored = stored_clients.load(connection, client_id)
     if stored is None:
         return None
-    trusted = (
-        [
-            certificate
-            for held in stored_trust.load_enabled(connection, stored.client.trust).values()
-            for certificate in held
-        ]
-        if stored.client.trust
-        else []
-    )
+    client, stores = stored.client, dict(known or {})
+    if missing := [name for name in client.trust if name not in stores]:
+        stores |= {store.name: store for store in load_trust(connection, missing)}
     return Registration(
-        client=stored.client,
+        client=client,
         certificates=tuple(parse_certificate(c.der) for c in stored.certificates if c.retired is None),
-        anchors=tuple(parse_certificate(c.der) for c in trusted if c.kind == "anchor"),
-        intermediates=tuple(c.der for c in trusted if c.kind == "intermediate"),
+        keys=read_client_jwks(client.jwks).keys if client.match_by_key and client.jwks is not None else (),
+        trust=tuple(stores[name] for name in client.trust if name in stores),
     )
 
 
@@ -164,6 +167,8 @@ def add_certificate(connection: Connection, client_id: str, certificate: Certifi
         raise ClientError(
             f"client {client_id} authenticates by {found.client.token_endpoint_auth_method}: it has no certificates"
         )
+    if found.client.jwks_uri is not None:
+        raise ClientError(f"client {client_id} publishes its certificates itself, at its jwks_uri: add it there")
     if any(known.sha256 == certificate.sha256.hex() for known in found.certificates):
         raise ClientError(f"client {client_id} has this certificate already: see `certbound client certificate list`")
     revision.bump(connection)
@@ -202,7 +207,7 @@ def _check_trust(connection: Connection, client: Client) -> None:
 def _changed(found: StoredClient, changes: ClientChanges) -> RegistrationRequest:
     client = found.client
     method = changes.token_endpoint_auth_method or client.token_endpoint_auth_method
-    kept = _kept_with_method(found) if method == client.token_endpoint_auth_method else ClientChanges()
+    kept = _kept_with_method(found, changes) if method == client.token_endpoint_auth_method else ClientChanges()
     return RegistrationRequest(
         client_name=_either(changes.client_name, client.client_name),
         token_endpoint_auth_method=method,
@@ -211,27 +216,38 @@ def _changed(found: StoredClient, changes: ClientChanges) -> RegistrationRequest
         resources=_either(changes.resources, client.resources),
         redirect_uris=_either(changes.redirect_uris, client.redirect_uris),
         subject=_either(_either(changes.subject, kept.subject), {}),
+        subject_attributes=_either(_either(changes.subject_attributes, kept.subject_attributes), {}),
         trust=_either(_either(changes.trust, kept.trust), ()),
-        certificates=_either(changes.certificates, () if changes.jwks is not None else _either(kept.certificates, ())),
-        jwks=changes.jwks,
+        certificates=_either(_either(changes.certificates, kept.certificates), ()),
+        jwks=_either(changes.jwks, kept.jwks),
+        jwks_uri=_either(changes.jwks_uri, kept.jwks_uri),
+        match_by_key=_either(_either(changes.match_by_key, kept.match_by_key), False),
+        diagnostics=_either(changes.diagnostics, client.diagnostics),
         bound=_either(changes.bound, kept.bound),
     )
 
 
-def _kept_with_method(found: StoredClient) -> ClientChanges:
-    """Give what stays as long as the method does."""
+def _kept_with_method(found: StoredClient, changes: ClientChanges) -> ClientChanges:
+    """Give what stays as long as the method does; what certificates come from stays unless it is given anew."""
     client = found.client
-    return ClientChanges(
+    kept = ClientChanges(
         subject={client.subject.parameter: client.subject.value} if client.subject is not None else {},
+        subject_attributes=client.subject_attributes.as_metadata() if client.subject_attributes is not None else {},
         trust=client.trust,
-        certificates=tuple(parse_certificate(c.der) for c in found.certificates if c.retired is None),
+        match_by_key=client.match_by_key,
         bound=client.tls_client_certificate_bound_access_tokens,
     )
+    if changes.certificates is not None or changes.jwks is not None or changes.jwks_uri is not None:
+        return kept
+    in_use = tuple(parse_certificate(c.der) for c in found.certificates if c.retired is None)
+    keys_only = client.match_by_key and not in_use
+    return replace(kept, certificates=in_use, jwks=client.jwks if keys_only else None, jwks_uri=client.jwks_uri)
 
 
 def _jwks(before: Client, after: Client, changes: ClientChanges) -> Mapping[str, Any] | None:
-    """Keep the JWK Set while method and certificates stay: only its certificates are registered, and they rotate."""
-    if changes.certificates is None and after.token_endpoint_auth_method == before.token_endpoint_auth_method:
+    """Keep the JWK Set while method and source stay: only its certificates are registered, and they rotate."""
+    given = changes.certificates is not None or changes.jwks_uri is not None
+    if not given and after.token_endpoint_auth_method == before.token_endpoint_auth_method:
         return _either(after.jwks, before.jwks)
     return after.jwks
 

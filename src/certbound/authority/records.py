@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,9 @@ from certbound.store import audit, tokens
 from certbound.store.engine import Connection, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.5
+"""How often what is recorded in batches is written."""
 
 
 def record(
@@ -54,7 +57,6 @@ class IssueTrail:
 
     MAX_WAITING = 10_000
     MAX_FAILURES = 3
-    FLUSH_SECONDS = 0.5
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -88,12 +90,14 @@ class IssueTrail:
         self._failures = 0
         del self._waiting[: len(batch)]
 
-    async def keep_flushing(self, ending: asyncio.Event) -> None:
-        """Flush until the event is set, then once more; to cancel it would lose track of a write under way."""
-        while not ending.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ending.wait(), self.FLUSH_SECONDS)
-            await self.flush()
+
+async def keep_flushing(flushes: Sequence[Callable[[], Awaitable[None]]], ending: asyncio.Event) -> None:
+    """Flush until the event is set, then once more; to cancel it would lose track of a write under way."""
+    while not ending.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), FLUSH_SECONDS)
+        for flush in flushes:
+            await flush()
 
 
 def _write_batch(connection: Connection, batch: Sequence[tokens.IssuedToken]) -> None:

@@ -14,12 +14,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from certbound.authority import clients, keys
+from certbound.authority import blocks, clients, keys
+from certbound.authority.deciding import Decided, Decider
 from certbound.jose.keys import SigningKey
-from certbound.oauth.authentication import Decision, authenticate
+from certbound.oauth.authentication import Decision, Known
+from certbound.oauth.blocking import Blocked
 from certbound.oauth.credentials import Credentials
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.registration import AuthenticationMethod, Registration
+from certbound.oauth.trust import TrustStore
 from certbound.store import revision
 from certbound.store.engine import Connection, Store, StoreUnavailable
 
@@ -29,6 +32,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 POLL_SECONDS = 1.0
+MAX_ATTEMPTS = 3
 MAX_CLIENTS = 10_000
 MAX_UNKNOWN = 1_000
 MAX_DECISIONS = 10_000
@@ -40,14 +44,21 @@ class Registered:
     """One worker's knowledge of what is registered."""
 
     def __init__(
-        self, store: Store, master_key: bytes, *, methods: Collection[AuthenticationMethod], max_age: float
+        self,
+        store: Store,
+        master_key: bytes,
+        decider: Decider,
+        *,
+        methods: Collection[AuthenticationMethod],
+        max_age: float,
     ) -> None:
         self._store = store
         self._master_key = master_key
+        self._decider = decider
         self._methods = methods
         self._max_age = max_age
         self._confirmed_at = float("-inf")
-        self._snapshot = _Snapshot(-1, None, ())
+        self._snapshot = _Snapshot(-1, keys.KeyRing(None, ()), Blocked(), settled=False)
 
     @property
     def is_current(self) -> bool:
@@ -57,35 +68,53 @@ class Registered:
     @property
     def signing_key(self) -> SigningKey:
         """Give the key that new tokens are signed with."""
-        if self._snapshot.signing_key is None:
+        if self._snapshot.ring.signing_key is None:
             raise OAuthError(
                 "temporarily_unavailable", "no signing key is available", detail="run `certbound keys rotate`"
             )
-        return self._snapshot.signing_key
+        return self._snapshot.ring.signing_key
 
     @property
     def public_jwks(self) -> tuple[dict[str, Any], ...]:
         """Give the public keys to publish: the signing key and those whose tokens are still about."""
-        return self._snapshot.public_jwks
+        return self._snapshot.ring.public_jwks
+
+    @property
+    def blocked(self) -> Blocked:
+        """Give what is blocked; a new value whenever anything registered changed."""
+        return self._snapshot.blocked
+
+    def require_current(self) -> None:
+        """Raise OAuthError where what is known may be stale."""
+        if not self.is_current:
+            raise OAuthError("temporarily_unavailable", "the server cannot confirm its registrations: try again")
 
     async def decide(self, credentials: Credentials, now: datetime) -> Decision:
         """Decide who the sender of these credentials is, by what is registered now (`oauth.authentication`)."""
-        if not self.is_current:
-            raise OAuthError("temporarily_unavailable", "the server cannot confirm its registrations: try again")
-        snapshot = self._snapshot
-        remembered = snapshot.remembered(credentials, now)
-        if remembered is not None:
-            return remembered
-        registration = await self._registration(snapshot, credentials.client_id)
-        decision = authenticate(registration, credentials, enabled=self._methods, now=now)
-        snapshot.remember(credentials, decision)
-        return decision
+        self.require_current()
+        remembered = self._snapshot.remembered(credentials, now)
+        if remembered is not None and self._decider.still_rests(remembered):
+            return remembered.decision
+        for _ in range(MAX_ATTEMPTS):
+            snapshot = self._snapshot
+            registration = await self._registration(snapshot, credentials.client_id)
+            known = Known(now=now, enabled=self._methods, blocked=snapshot.blocked)
+            decided = await self._decider.decide(registration, credentials, known)
+            if snapshot is self._snapshot:  # else something was changed, blocked perhaps, while it was decided
+                snapshot.remember(credentials, decided)
+                return decided.decision
+        raise OAuthError("temporarily_unavailable", "the registrations change too fast: try again")
 
     async def refresh(self) -> None:
         """Confirm the revision; where it moved on, read the keys and forget the rest."""
         asked_at = time.monotonic()
         known = await self._store.reading(
-            partial(_read_changes, known=self._snapshot.revision, master_key=self._master_key)
+            partial(
+                _read_changes,
+                known=self._snapshot.revision if self._snapshot.settled else None,
+                master_key=self._master_key,
+                now=int(time.time()),
+            )
         )
         self._confirmed_at = asked_at
         if known is not None:
@@ -110,42 +139,47 @@ class Registered:
             return snapshot.clients[client_id]
         if client_id in snapshot.unknown:
             return None
-        registration = await self._store.reading(partial(clients.find_registration, client_id=client_id))
+        registration = await self._store.reading(
+            partial(clients.find_registration, client_id=client_id, known=dict(snapshot.trust))
+        )
         if registration is None:
             _put(snapshot.unknown, client_id, None, MAX_UNKNOWN)
         else:
             _put(snapshot.clients, client_id, registration, MAX_CLIENTS)
+            snapshot.trust.update({store.name: store for store in registration.trust})
         return registration
 
 
 class _Snapshot:
-    """What is known at one revision."""
+    """What is known at one revision; `settled` unless a token may still turn up that a block denies."""
 
-    def __init__(self, revision_: int, signing_key: SigningKey | None, public_jwks: tuple[dict[str, Any], ...]) -> None:
+    def __init__(self, revision_: int, ring: keys.KeyRing, blocked: Blocked, *, settled: bool) -> None:
         self.revision = revision_
-        self.signing_key = signing_key
-        self.public_jwks = public_jwks
+        self.ring = ring
+        self.blocked = blocked
+        self.settled = settled
         self.clients: OrderedDict[str, Registration] = OrderedDict()
         self.unknown: OrderedDict[str, None] = OrderedDict()
-        self._decisions: OrderedDict[Credentials, Decision] = OrderedDict()
+        self.trust: dict[str, TrustStore] = {}
+        self._decisions: OrderedDict[Credentials, Decided] = OrderedDict()
 
-    def remembered(self, credentials: Credentials, now: datetime) -> Decision | None:
+    def remembered(self, credentials: Credentials, now: datetime) -> Decided | None:
         """Give an earlier acceptance of exactly this certificate for this client, while all of its path is valid."""
         if credentials.secret is not None or credentials.presented is None:
             return None
-        decision = self._decisions.get(credentials)
-        if decision is None or decision.good_until is None or now > decision.good_until:
+        decided = self._decisions.get(credentials)
+        if decided is None or decided.decision.good_until is None or now > decided.decision.good_until:
             return None
-        return decision
+        return decided
 
-    def remember(self, credentials: Credentials, decision: Decision) -> None:
+    def remember(self, credentials: Credentials, decided: Decided) -> None:
         """Keep an acceptance by certificate; refusals are decided anew, so that each leaves its trace."""
-        presented = credentials.presented
+        presented, decision = credentials.presented, decided.decision
         if decision.client is None or decision.good_until is None or presented is None:
             return
         # What is sent along is the client's choice, and must not fill this memory.
         if len(presented.leaf) + sum(map(len, presented.intermediates)) <= MAX_REMEMBERED_CHAIN:
-            _put(self._decisions, credentials, decision, MAX_DECISIONS)
+            _put(self._decisions, credentials, decided, MAX_DECISIONS)
 
 
 def _put(entries: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:
@@ -155,9 +189,10 @@ def _put(entries: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:
         entries.popitem(last=False)
 
 
-def _read_changes(connection: Connection, known: int, master_key: bytes) -> _Snapshot | None:
+def _read_changes(connection: Connection, known: int | None, master_key: bytes, now: int) -> _Snapshot | None:
     current = revision.read(connection)
     if current == known:
         return None
     ring = keys.load_ring(connection, master_key)
-    return _Snapshot(current, ring.signing_key, ring.public_jwks)
+    blocked, settled = blocks.load_blocked(connection, now)
+    return _Snapshot(current, ring, blocked, settled=settled)

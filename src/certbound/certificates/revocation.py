@@ -21,6 +21,9 @@ ACCEPTED_UNKNOWING: Final = timedelta(seconds=60)
 _REFERENCE: Final = "RFC 5280 section 6.3"
 
 
+OnUnavailable = Literal["refuse", "accept"]
+
+
 class Revocation(StrEnum):
     """What a trust store asks; `crl+ocsp` is content with either."""
 
@@ -35,7 +38,7 @@ class RevocationPolicy:
     """How a trust store asks: `grace_seconds` is how long after nextUpdate a CRL or answer still counts."""
 
     mode: Revocation = Revocation.OFF
-    on_unavailable: Literal["refuse", "accept"] = "refuse"
+    on_unavailable: OnUnavailable = "refuse"
     grace_seconds: int = 0
 
 

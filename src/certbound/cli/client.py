@@ -8,22 +8,25 @@ import click
 
 from certbound.authority import clients
 from certbound.authority.clients import ClientChanges, RegisteredNow
+from certbound.authority.expiry import days_left, ending_text, warning_days
 from certbound.authority.tokens.issuing import GRANTS
 from certbound.certificates.certificate import parse_certificate
 from certbound.cli import client_certificate
 from certbound.cli.curl import token_command
 from certbound.cli.deployment import Deployment, actor, now, opened
-from certbound.cli.output import json_option, print_facts, print_json, print_table
+from certbound.cli.output import json_option, print_facts, print_json, print_table, time_text
 from certbound.cli.registration import Asked, method_option, read_flags, registration_options
 from certbound.config.settings import Settings
 from certbound.oauth.registering import RegistrationRequest
 from certbound.oauth.registration import Client
 from certbound.store import clients as stored_clients
+from certbound.store import sightings as stored_sightings
 from certbound.store.clients import StoredClient
 from certbound.store.engine import Connection
+from certbound.store.sightings import Sighting
 
 _PAGE = 500
-_HEADINGS = ("client", "name", "method", "grants", "scope", "bound", "state")
+_HEADINGS = ("client", "name", "method", "grants", "scope", "bound", "state", "certificate in use")
 _CREATE_EXAMPLES = """\b
 Examples:
   certbound client create orders --auth tls_client_auth --trust partners --subject-dn "CN=orders,O=Example"
@@ -58,9 +61,13 @@ def create(config: Path, /, name: str, method: str, client_id: str | None, as_js
         resources=asked.resources or (),
         redirect_uris=asked.redirect_uris or (),
         subject=asked.subject or {},
+        subject_attributes=asked.subject_attributes or {},
         trust=asked.trust or (),
         certificates=asked.certificates or (),
         jwks=asked.jwks,
+        jwks_uri=asked.jwks_uri,
+        match_by_key=bool(asked.match_by_key),
+        diagnostics=bool(asked.diagnostics),
         bound=asked.bound,
     )
     with opened(config) as server:
@@ -99,15 +106,15 @@ def update(config: Path, /, client_id: str, name: str | None, method: str | None
 @json_option
 @click.pass_obj
 def list_clients(config: Path, search: str, as_json: bool) -> None:
-    """List the clients."""
+    """List the clients, each with the end of the certificate that it really uses."""
     with opened(config) as server:
-        found = server.store.read(lambda connection: [stored.client for stored in _all(connection, search)])
+        found = server.store.read(lambda connection: list(_all(connection, search)))
     if as_json:
-        print_json([client.as_metadata() for client in found])
+        print_json([client.as_metadata() | _in_use(seen) for client, seen in found])
     elif not found:
         click.echo("no such clients" if search else "no clients yet: make one with `certbound client create`")
     else:
-        print_table(_HEADINGS, [_row(client) for client in found])
+        print_table(_HEADINGS, [_row(client, seen) for client, seen in found])
 
 
 @command.command("show")
@@ -118,14 +125,15 @@ def show(config: Path, client_id: str, as_json: bool) -> None:
     """Show all that is registered of CLIENT, and the curl line that gets it a token."""
     with opened(config) as server:
         stored = server.store.read(lambda connection: clients.existing(connection, client_id))
+        certificates = server.store.read(lambda connection: client_certificate.of_client(connection, client_id))
     if as_json:
-        certificates = [client_certificate.members(certificate) for certificate in stored.certificates]
-        print_json(stored.client.as_metadata() | ({"certbound_certificates": certificates} if certificates else {}))
+        listed = [client_certificate.members(certificate) for certificate in certificates]
+        print_json(stored.client.as_metadata() | ({"certbound_certificates": listed} if listed else {}))
         return
     print_facts(_facts(stored.client))
-    if stored.certificates:
+    if certificates:
         click.echo()
-        client_certificate.print_certificates(stored.certificates)
+        client_certificate.print_certificates(certificates)
     _print_curl(stored.client, server.settings)
 
 
@@ -188,21 +196,27 @@ def _changes(found: StoredClient, name: str | None, method: str | None, asked: A
         resources=asked.resources,
         redirect_uris=asked.redirect_uris,
         subject=asked.subject,
+        subject_attributes=asked.subject_attributes,
         trust=asked.trust,
         certificates=certificates,
         jwks=asked.jwks,
+        jwks_uri=asked.jwks_uri,
+        match_by_key=asked.match_by_key,
+        diagnostics=asked.diagnostics,
         bound=asked.bound,
     )
 
 
-def _all(connection: Connection, search: str) -> Iterator[StoredClient]:
+def _all(connection: Connection, search: str) -> Iterator[tuple[Client, Sighting | None]]:
     after = ""
     while page := stored_clients.page(connection, after=after, search=search, limit=_PAGE):
-        yield from page
-        after = page[-1].client.client_id
+        ids = [stored.client.client_id for stored in page]
+        seen = stored_sightings.latest_by_client(connection, ids)
+        yield from ((stored.client, seen.get(stored.client.client_id)) for stored in page)
+        after = ids[-1]
 
 
-def _row(client: Client) -> tuple[object, ...]:
+def _row(client: Client, seen: Sighting | None) -> tuple[object, ...]:
     return (
         client.client_id,
         client.client_name,
@@ -211,7 +225,23 @@ def _row(client: Client) -> tuple[object, ...]:
         " ".join(client.scopes),
         client.tls_client_certificate_bound_access_tokens,
         "disabled" if client.disabled else "enabled",
+        "not seen yet" if seen is None else ending_text(seen, now()),
     )
+
+
+def _in_use(seen: Sighting | None) -> dict[str, Any]:
+    """Give what `client list --json` says of the certificate that a client was last seen with."""
+    if seen is None:
+        return {}
+    return {
+        "certbound_certificate_in_use": {
+            "sha256": seen.sha256,
+            "not_after": time_text(seen.not_after),
+            "last_seen": time_text(seen.last_seen),
+            "days_left": days_left(seen, now()),
+            "warning": warning_days(seen, now()) is not None,
+        }
+    }
 
 
 def _facts(client: Client) -> dict[str, Any]:
@@ -223,7 +253,11 @@ def _facts(client: Client) -> dict[str, Any]:
         "scope": " ".join(client.scopes),
         "resources": client.resources,
         "redirect URIs": client.redirect_uris,
+        "subject attributes": [f"{name}={value}" for name, value in _attributes(client).items()],
         "trust": " ".join(client.trust),
+        "jwks_uri": client.jwks_uri,
+        "matches by key": client.match_by_key or None,
+        "diagnostics": client.diagnostics or None,
         "bound tokens": client.tls_client_certificate_bound_access_tokens,
         "state": "disabled" if client.disabled else "enabled",
     }
@@ -231,6 +265,10 @@ def _facts(client: Client) -> dict[str, Any]:
         {client.subject.parameter.removeprefix("tls_client_auth_"): client.subject.value} if client.subject else {}
     )
     return facts | subject
+
+
+def _attributes(client: Client) -> dict[str, str]:
+    return client.subject_attributes.as_metadata() if client.subject_attributes is not None else {}
 
 
 def _print_registered(server: Deployment, made: RegisteredNow, certificate: Path | None, as_json: bool) -> None:

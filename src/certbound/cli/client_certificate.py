@@ -1,6 +1,7 @@
 """`certbound client certificate`: which certificates mean a client of the self-signed method (RFC 8705 section 2.2)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from certbound.cli.deployment import actor, now, opened
 from certbound.cli.files import FileError, read_bytes
 from certbound.cli.output import json_option, note, print_json, print_table, time_text
 from certbound.cli.thumbprint import parse_thumbprint
-from certbound.store.certificates import RegisteredCertificate
+from certbound.store import sightings as stored_sightings
 from certbound.store.engine import Connection
 
 
@@ -42,9 +43,9 @@ def add(config: Path, client_id: str, file: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def list_certificates(config: Path, client_id: str, as_json: bool) -> None:
-    """List the certificates of CLIENT, retired ones included."""
+    """List the certificates of CLIENT: registered ones, retired ones included, and those it was seen to use."""
     with opened(config) as server:
-        found = server.store.read(lambda connection: clients.existing(connection, client_id)).certificates
+        found = server.store.read(lambda connection: of_client(connection, client_id))
     _print(client_id, found, as_json)
 
 
@@ -64,7 +65,34 @@ def retire(config: Path, client_id: str, certificate: str, as_json: bool) -> Non
     )
 
 
-def members(certificate: RegisteredCertificate) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ListedCertificate:
+    """A certificate of a client; `added` is None for one that was not registered but learned from a connection."""
+
+    sha256: str
+    subject: str
+    not_after: int
+    added: int | None
+    first_seen: int | None
+    last_seen: int | None
+    retired: int | None
+
+
+def of_client(connection: Connection, client_id: str) -> tuple[ListedCertificate, ...]:
+    """Give what is registered of a client, then what it was seen to use besides, as clients of tls_client_auth do."""
+    registered = clients.existing(connection, client_id).certificates
+    known = {certificate.sha256 for certificate in registered}
+    learned = [seen for seen in stored_sightings.of_client(connection, client_id) if seen.sha256 not in known]
+    return (
+        *(
+            ListedCertificate(c.sha256, c.subject, c.not_after, c.added, c.first_seen, c.last_seen, c.retired)
+            for c in registered
+        ),
+        *(ListedCertificate(s.sha256, s.subject, s.not_after, None, s.first_seen, s.last_seen, None) for s in learned),
+    )
+
+
+def members(certificate: ListedCertificate) -> dict[str, Any]:
     """Give the members that `client certificate list --json` prints."""
     return {
         "sha256": certificate.sha256,
@@ -77,7 +105,7 @@ def members(certificate: RegisteredCertificate) -> dict[str, Any]:
     }
 
 
-def print_certificates(certificates: Sequence[RegisteredCertificate]) -> None:
+def print_certificates(certificates: Sequence[ListedCertificate]) -> None:
     """Print the table of a client's certificates."""
     print_table(
         ("sha256", "subject", "not after", "added", "first seen", "last seen", "retired"),
@@ -94,16 +122,17 @@ def _thumbprint_of(file: Path) -> str:
 def _change(config: Path, client_id: str, as_json: bool, change: Callable[[Connection], None]) -> None:
     with opened(config) as server:
         server.store.write(change)
-        found = server.store.read(lambda connection: clients.existing(connection, client_id)).certificates
-    if all(certificate.retired is not None for certificate in found):
+        stored = server.store.read(lambda connection: clients.existing(connection, client_id))
+        found = server.store.read(lambda connection: of_client(connection, client_id))
+    if all(certificate.retired is not None for certificate in stored.certificates):
         note(f"no certificate means {client_id} now: it gets no token")
     _print(client_id, found, as_json)
 
 
-def _print(client_id: str, found: Sequence[RegisteredCertificate], as_json: bool) -> None:
+def _print(client_id: str, found: Sequence[ListedCertificate], as_json: bool) -> None:
     if as_json:
         print_json([members(certificate) for certificate in found])
     elif not found:
-        click.echo(f"no certificates are registered for {client_id}")
+        click.echo(f"no certificates are registered for {client_id}, and none was seen")
     else:
         print_certificates(found)

@@ -45,6 +45,14 @@ _OPTIONS = (
         "--jwks", metavar="FILE", type=_FILE, help="self_signed_tls_client_auth: its certificates as x5c in a JWK Set."
     ),
     click.option(
+        "--jwks-uri", metavar="URI", help="self_signed_tls_client_auth: the https URL where it publishes such a set."
+    ),
+    click.option(
+        "--match-by-key/--no-match-by-key",
+        default=None,
+        help="Let keys of its JWK Set that have no x5c mean it, with whatever certificate (default: no).",
+    ),
+    click.option(
         "--subject-dn",
         metavar="DN",
         help="tls_client_auth: the subject its certificates have, as RFC 4514 or openssl prints it.",
@@ -53,6 +61,13 @@ _OPTIONS = (
     click.option("--san-uri", metavar="U", help="tls_client_auth: or a URI they have."),
     click.option("--san-ip", metavar="I", help="tls_client_auth: or an IP address they have."),
     click.option("--san-email", metavar="E", help="tls_client_auth: or an e-mail address they have."),
+    click.option(
+        "--subject-attribute",
+        "subject_attributes",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="tls_client_auth: an attribute their subject has, where only some are stable; every one given must match.",
+    ),
     click.option(
         "--trust",
         metavar="STORE",
@@ -63,6 +78,11 @@ _OPTIONS = (
         "--bound/--not-bound",
         default=None,
         help="Bind its tokens to its certificate (default: yes for the mutual TLS methods).",
+    ),
+    click.option(
+        "--diagnostics/--no-diagnostics",
+        default=None,
+        help="Tell whoever uses its id why it is refused; for tests and onboarding (default: no).",
     ),
 )
 
@@ -95,9 +115,13 @@ class Asked:
     resources: tuple[str, ...] | None
     redirect_uris: tuple[str, ...] | None
     subject: dict[str, str] | None
+    subject_attributes: dict[str, str] | None
     trust: tuple[str, ...] | None
     certificates: tuple[Certificate, ...] | None
     jwks: dict[str, Any] | None
+    jwks_uri: str | None
+    match_by_key: bool | None
+    diagnostics: bool | None
     bound: bool | None
 
 
@@ -109,6 +133,10 @@ def read_flags(
     redirect_uris: Sequence[str],
     certificates: Sequence[Path],
     jwks: Path | None,
+    jwks_uri: str | None,
+    match_by_key: bool | None,
+    diagnostics: bool | None,
+    subject_attributes: Sequence[str],
     trust: Sequence[str],
     bound: bool | None,
     **subject: str | None,
@@ -120,9 +148,13 @@ def read_flags(
         resources=_words(resources),
         redirect_uris=_words(redirect_uris),
         subject=_subject(subject),
+        subject_attributes=_subject_attributes(subject_attributes),
         trust=_words(trust),
         certificates=tuple(read_certificate(read_bytes(file), str(file)) for file in certificates) or None,
         jwks=_read_jwks(jwks) if jwks is not None else None,
+        jwks_uri=jwks_uri,
+        match_by_key=match_by_key,
+        diagnostics=diagnostics,
         bound=bound,
     )
 
@@ -144,6 +176,19 @@ def _subject(flags: dict[str, str | None]) -> dict[str, str] | None:
             note(f"--subject-dn {warning}")
         given[PARAMETERS[0]] = name.text
     return given or None
+
+
+def _subject_attributes(given: Sequence[str]) -> dict[str, str] | None:
+    if not given:
+        return None
+    attributes: dict[str, str] = {}
+    for text in filter(None, given):
+        name, equals, value = text.partition("=")
+        if not equals or name in attributes:
+            fault = "is given twice" if equals else "is no NAME=VALUE, for instance serialNumber=1234"
+            raise RegistrationError("certbound_subject_attributes", f"--subject-attribute: {text[:80]!r} {fault}")
+        attributes[name] = value
+    return attributes
 
 
 def _read_jwks(file: Path) -> dict[str, Any]:

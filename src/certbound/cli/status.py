@@ -1,5 +1,6 @@
 """`certbound status`: what this server is and what it holds, without anything secret."""
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from certbound.store import keys as stored_keys
 from certbound.store.engine import Connection, Store
 from certbound.store.upgrading import SchemaState, check
 from certbound.tls.linked import openssl_versions
+from certbound.upkeep.standing import read_standing
 
 
 @click.command("status")
@@ -35,7 +37,7 @@ def command(config: Path, as_json: bool) -> None:
     }
     if schema is SchemaState.CURRENT:
         with Store(settings.store.url) as store:
-            described |= store.read(_registered)
+            described |= store.read(_registered) | store.read(_standing)
     if as_json:
         print_json(described)
     else:
@@ -72,12 +74,32 @@ def _registered(connection: Connection) -> dict[str, Any]:
     }
 
 
+def _standing(connection: Connection) -> dict[str, Any]:
+    standing = read_standing(connection, int(time.time()))
+    return {
+        "duties": [
+            {
+                "duty": duty.name,
+                "last_run": time_text(duty.last_run),
+                "last_success": time_text(duty.last_success),
+                "failure": duty.failure,
+            }
+            for duty in standing.duties
+        ],
+        "certificates_expiring": {f"within_{days}_days": count for days, count in standing.expiring.items()},
+    }
+
+
 def _print(described: dict[str, Any]) -> None:
     facts = {name: described[name] for name in ("version", "config", "issuer", "schema")}
     versions = {f"OpenSSL ({name})": text for name, text in described["openssl"].items()}
-    numbers = {name.replace("_", " "): number for name, number in described.get("registered", {}).items()}
-    print_facts(facts | versions | numbers)
-    for title in ("listeners", "signing_keys"):
+    numbers = described.get("registered", {}) | {
+        f"certificates in use expiring {name}": count
+        for name, count in described.get("certificates_expiring", {}).items()
+        if count
+    }
+    print_facts(facts | versions | {name.replace("_", " "): number for name, number in numbers.items()})
+    for title in ("listeners", "signing_keys", "duties"):
         rows = described.get(title, [])
         if rows:
             click.echo(f"\n{title.replace('_', ' ')}")

@@ -70,7 +70,7 @@ ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 Seconds = Annotated[int, Field(gt=0)]
 Days = Annotated[int, Field(gt=0, le=36_500)]
 Bytes = Annotated[int, Field(gt=0)]
-Face = Literal["oauth"]
+Face = Literal["oauth", "metrics"]
 
 
 class Section(BaseModel):

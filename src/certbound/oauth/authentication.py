@@ -6,16 +6,21 @@ and `certbound explain` can say exactly why; the client itself is told nothing o
 
 import hashlib
 import hmac
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
 from certbound.certificates.check import Check
 from certbound.certificates.policy import check_pki_leaf, check_self_signed
+from certbound.certificates.revocation import OCSPAnswers, check_path
+from certbound.certificates.spiffe import check_svid
 from certbound.chain.validation import validate_chain
+from certbound.oauth.blocking import Blocked
 from certbound.oauth.credentials import Credentials, ShownMethod
-from certbound.oauth.registration import AuthenticationMethod, Registration
+from certbound.oauth.registration import AuthenticationMethod, Client, Registration
+from certbound.oauth.trust import TrustStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +34,37 @@ class AuthenticatedClient:
     credentials: Credentials
 
 
+class OCSPQuestion(NamedTuple):
+    """Whether `certificate`, issued by `issuer`, is revoked; `url` is the responder's, None if nobody names one."""
+
+    certificate: Certificate
+    issuer: Certificate
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What is missing to decide otherwise: the client's JWK Set as it is now, or answers about certificates."""
+
+    jwks: bool = False
+    ocsp: tuple[OCSPQuestion, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Who it is, or the RFC's error code if nobody, with every check that led there.
 
-    `good_until` is the first moment at which a certificate of an accepted path runs out; None without certificates.
+    `good_until` is the first moment at which a certificate of an accepted path runs out or its revocation must be asked
+    about anew; None without certificates. With `needs` the decision is a refusal that might turn out otherwise.
     """
 
     checks: tuple[Check, ...]
     client: AuthenticatedClient | None = None
     error: str = "invalid_client"
     good_until: datetime | None = None
+    needs: Needs | None = None
+    tells_why: bool = False
+    """Whether a refused client may be told the reasons: it is registered with `diagnostics`."""
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -47,44 +72,57 @@ class Decision:
         return tuple(check for check in self.checks if not check.passed)
 
 
-def authenticate(
-    registration: Registration | None,
-    credentials: Credentials,
-    *,
-    enabled: Collection[AuthenticationMethod],
-    now: datetime,
-) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a decision rests on besides the registration: the time, what is offered, blocked and known of revocation."""
+
+    now: datetime
+    enabled: Collection[AuthenticationMethod]
+    blocked: Blocked = field(default_factory=Blocked)
+    ocsp: OCSPAnswers = field(default_factory=dict)
+
+
+def authenticate(registration: Registration | None, credentials: Credentials, known: Known) -> Decision:
     """Decide whether the credentials are those of the registered client (RFC 8705 section 2, RFC 6749 section 2.3).
 
-    `registration` is None for an unknown `client_id`; `enabled` are the methods this server offers.
+    `registration` is None for an unknown `client_id`.
     """
     if registration is None:
         return Decision((Check("client_known", False, "a registered client", "no client of this id", _RFC6749_23),))
     client = registration.client
     method = client.token_endpoint_auth_method
     used = _check_method_used(method, credentials)
-    known = (
-        Check("client_known", True, "a registered client", client.client_id, _RFC6749_23),
-        Check(
-            "client_enabled", not client.disabled, "enabled", "disabled" if client.disabled else "enabled", _RFC6749_23
-        ),
-        Check("method_offered", method in enabled, "a method this server offers", method.value, "RFC 8414 section 2"),
-        used,
-    )
-    outcome = _METHODS[method](registration, credentials, now)
-    checks = known + outcome.checks
+    outcome = _METHODS[method](registration, credentials, known)
+    first = (*_check_client(client, known), used, *_check_blocked(credentials, known))
+    checks = first + outcome.checks
+    if outcome.needs is not None:
+        # Only for a client that has everything else right is anything fetched.
+        needs = outcome.needs if all(check.passed for check in first) else None
+        return Decision(checks, needs=needs, tells_why=client.diagnostics)
     if all(check.passed for check in checks):
         return Decision(checks, AuthenticatedClient(registration, credentials), good_until=outcome.good_until)
     if method.is_mutual_tls and all(check.passed or check is used for check in checks):
         # Two methods at once. Only the client itself is told so: strangers learn nothing of what is registered.
-        return Decision(checks, error="invalid_request")
-    return Decision(checks)
+        return Decision(checks, error="invalid_request", tells_why=client.diagnostics)
+    return Decision(checks, tells_why=client.diagnostics)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     checks: tuple[Check, ...]
     good_until: datetime | None = None
+    needs: Needs | None = None
+
+
+def _check_client(client: Client, known: Known) -> tuple[Check, ...]:
+    method, state = client.token_endpoint_auth_method, "disabled" if client.disabled else "enabled"
+    return (
+        Check("client_known", True, "a registered client", client.client_id, _RFC6749_23),
+        Check("client_enabled", not client.disabled, "enabled", state, _RFC6749_23),
+        Check(
+            "method_offered", method in known.enabled, "a method this server offers", method.value, "RFC 8414 section 2"
+        ),
+    )
 
 
 def _check_method_used(method: AuthenticationMethod, credentials: Credentials) -> Check:
@@ -93,38 +131,96 @@ def _check_method_used(method: AuthenticationMethod, credentials: Credentials) -
     return Check("method_used", credentials.shown is expected, wanted, credentials.shown.value, _RFC6749_23)
 
 
-def _by_trusted_chain(registration: Registration, credentials: Credentials, now: datetime) -> _Outcome:
-    """PKI method: a valid chain to one of the client's own anchors, and its one expected subject (section 2.1)."""
+def _check_blocked(credentials: Credentials, known: Known) -> tuple[Check, ...]:
+    """Hold every method to the blocks: a stolen key is no key, even where the certificate is not the credential."""
+    if credentials.presented is None:
+        return ()
+    refusal = known.blocked.refusal(credentials.presented)
+    expected = "neither the certificate nor its key is blocked"
+    return (Check("not_blocked", refusal is None, expected, refusal or "as expected", "certbound block"),)
+
+
+def _by_trusted_chain(registration: Registration, credentials: Credentials, known: Known) -> _Outcome:
+    """PKI method: a valid chain to an anchor of one of the client's own trust stores, and its subject (section 2.1)."""
     presence, certificate = _read_presented(credentials)
     if certificate is None or credentials.presented is None:
         return _Outcome((presence,))
-    subject = registration.client.subject
-    if subject is None:
-        return _Outcome((presence, Check("subject", False, "one registered subject", "none registered", _RFC8705_212)))
-    chain = validate_chain(
-        certificate,
-        credentials.presented.intermediates,
-        registration.anchors,
-        stored=registration.intermediates,
-        now=now,
+    subject = _check_subject(registration.client, certificate)
+    if not registration.trust:
+        return _Outcome((presence, *subject, Check("chain", False, "a trust store", "none registered", _RFC8705_74)))
+    refusals, needs = list[Check](), list[OCSPQuestion]()
+    for store in registration.trust:
+        through = _through(store, certificate, credentials.presented.intermediates, known)
+        if all(check.passed for check in through.checks) and through.needs is None:
+            return replace(through, checks=(presence, *through.checks, *subject))
+        refusals += through.checks
+        needs += through.needs.ocsp if through.needs is not None else ()
+    checks = (presence, *dict.fromkeys(refusals), *subject)
+    asks = needs and all(check.passed for check in subject)
+    return _Outcome(checks, needs=Needs(ocsp=tuple(needs)) if asks else None)
+
+
+def _check_subject(client: Client, certificate: Certificate) -> tuple[Check, ...]:
+    asked = [match.check(certificate) for match in (client.subject, client.subject_attributes) if match is not None]
+    return tuple(asked) or (Check("subject", False, "a registered subject", "none registered", _RFC8705_212),)
+
+
+def _through(store: TrustStore, certificate: Certificate, presented: Sequence[bytes], known: Known) -> _Outcome:
+    """Decide whether one trust store vouches for the certificate, whoever it may mean."""
+    leaf = check_pki_leaf(certificate, known.now, extended_key_usage=store.extended_key_usage)
+    chain = validate_chain(certificate, presented, store.anchors, stored=store.intermediates, now=known.now)
+    named = tuple(replace(check, expected=f"{check.expected} of {store.name}") for check in chain.checks)
+    svid = () if store.trust_domain is None else (check_svid(certificate, store.trust_domain),)
+    checks = (*leaf, *named, *svid)
+    if not all(check.passed for check in checks):
+        return _Outcome(checks)
+    revocation = check_path(chain.path, store.revocation, store.crls, known.ocsp, known.now)
+    ends = [linked.not_after for linked in chain.path]
+    if revocation.good_until is not None:
+        ends.append(revocation.good_until)
+    return _Outcome((*checks, *revocation.checks), min(ends), _ocsp_needs(store, revocation.missing))
+
+
+def _ocsp_needs(store: TrustStore, missing: Sequence[tuple[Certificate, Certificate]]) -> Needs | None:
+    if not missing:
+        return None
+    return Needs(
+        ocsp=tuple(
+            OCSPQuestion(certificate, issuer, store.ocsp_url or next(iter(certificate.ocsp_urls), None))
+            for certificate, issuer in missing
+        )
     )
-    checks = (presence, *check_pki_leaf(certificate, now), *chain.checks, subject.check(certificate))
-    return _Outcome(checks, min(c.not_after for c in (certificate, *chain.path)))
 
 
-def _by_registered_certificate(registration: Registration, credentials: Credentials, now: datetime) -> _Outcome:
-    """Self-signed method: the whole certificate equals a registered one; no chain is looked at (section 2.2)."""
+def _by_registered_certificate(registration: Registration, credentials: Credentials, known: Known) -> _Outcome:
+    """Self-signed method: the whole certificate equals a registered one; no chain is looked at (section 2.2).
+
+    A published key without certificate stands for every certificate of that key, for a client registered so.
+    """
     presence, certificate = _read_presented(credentials)
     if certificate is None:
         return _Outcome((presence,))
     # Both sides are public, and the digest stands for the whole DER: nothing here needs constant time.
-    registered = any(certificate.sha256 == known.sha256 for known in registration.certificates)
-    listed = ", ".join(known.sha256.hex() for known in registration.certificates) or "none registered"
-    match = Check("certificate_registered", registered, listed, certificate.sha256.hex(), "RFC 8705 section 2.2")
-    return _Outcome((presence, match, *check_self_signed(certificate, now)), certificate.not_after)
+    registered = any(certificate.sha256 == one.sha256 for one in registration.certificates)
+    registered = registered or certificate.spki in registration.keys
+    match = Check(
+        "certificate_registered", registered, _listed(registration), certificate.sha256.hex(), "RFC 8705 section 2.2"
+    )
+    certificate_checks = check_self_signed(certificate, known.now)
+    lacking = not registered and registration.client.jwks_uri is not None
+    asks = lacking and all(check.passed for check in certificate_checks)
+    return _Outcome((presence, match, *certificate_checks), certificate.not_after, Needs(jwks=True) if asks else None)
 
 
-def _by_secret(registration: Registration, credentials: Credentials, _now: datetime) -> _Outcome:
+def _listed(registration: Registration) -> str:
+    certificates = [known.sha256.hex() for known in registration.certificates]
+    keys = [f"any certificate of the key {hashlib.sha256(key).hexdigest()}" for key in registration.keys]
+    listed = [*certificates, *keys]
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more or "none registered"
+
+
+def _by_secret(registration: Registration, credentials: Credentials, _known: Known) -> _Outcome:
     """Secret: compared by SHA-256, as it was generated with 256 bits of entropy (RFC 6749 section 2.3.1)."""
     stored = registration.client.secret_sha256 or b""
     shown = hashlib.sha256((credentials.secret or "").encode()).digest()
@@ -132,7 +228,7 @@ def _by_secret(registration: Registration, credentials: Credentials, _now: datet
     return _Outcome((Check("client_secret", right, "the client's secret", "right" if right else "wrong", _RFC6749_23),))
 
 
-def _not_at_all(_registration: Registration, _credentials: Credentials, _now: datetime) -> _Outcome:
+def _not_at_all(_registration: Registration, _credentials: Credentials, _known: Known) -> _Outcome:
     """Public client: nothing proves it; its grants and the binding of its tokens do what can be done."""
     return _Outcome(())
 
@@ -151,7 +247,10 @@ def _read_presented(credentials: Credentials) -> tuple[Check, Certificate | None
 _RFC6749_23 = "RFC 6749 section 2.3"
 _RFC8705_2 = "RFC 8705 section 2"
 _RFC8705_212 = "RFC 8705 section 2.1.2"
-_METHODS: Mapping[AuthenticationMethod, Callable[[Registration, Credentials, datetime], _Outcome]] = {
+_RFC8705_74 = "RFC 8705 section 7.4"
+_SHOWN = 10
+"""How many registered certificates a trace lists."""
+_METHODS: Mapping[AuthenticationMethod, Callable[[Registration, Credentials, Known], _Outcome]] = {
     AuthenticationMethod.TLS_CLIENT_AUTH: _by_trusted_chain,
     AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH: _by_registered_certificate,
     AuthenticationMethod.CLIENT_SECRET_BASIC: _by_secret,

@@ -76,6 +76,6 @@ def _collect(pairs: list[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
     return values
 
 
-def printable(text: str) -> str:
-    """Give a text that may stand in an error description (RFC 6749 section 5.2), shortened to 64 characters."""
-    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text[:64])
+def printable(text: str, most: int = 64) -> str:
+    """Give a text that may stand in an error description (RFC 6749 section 5.2), shortened to `most` characters."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text[:most])

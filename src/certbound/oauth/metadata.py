@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from certbound.oauth.blocking import METADATA_MEMBER
 from certbound.oauth.registration import AuthenticationMethod
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
@@ -21,6 +22,7 @@ class Endpoint:
 
 TOKEN_PATH = "/oauth2/token"
 JWKS_PATH = "/oauth2/jwks"
+BLOCKED_PATH = "/oauth2/blocked"
 ENDPOINTS = (Endpoint("token_endpoint", TOKEN_PATH, called_by_clients=True),)
 
 
@@ -43,6 +45,7 @@ def server_metadata(
         "issuer": issuer,
         **{endpoint.name: base + endpoint.path for endpoint in ENDPOINTS},
         "jwks_uri": base + JWKS_PATH,
+        METADATA_MEMBER: base + BLOCKED_PATH,
         "response_types_supported": [],
         "grant_types_supported": list(grant_types),
         "token_endpoint_auth_methods_supported": [method for method in AuthenticationMethod if method in methods],

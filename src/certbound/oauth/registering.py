@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.subject import SubjectMatch
+from certbound.certificates.subject_attributes import SubjectAttributes
 from certbound.oauth.audience import is_resource_indicator
-from certbound.oauth.client_jwks import certificates_of
+from certbound.oauth.client_jwks import ClientKeys, read_client_jwks
 from certbound.oauth.registration import AuthenticationMethod, Client, RegistrationError
 from certbound.oauth.scope import is_scope_token
 
@@ -23,7 +24,10 @@ PERSON_PREFIX = "usr_"
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRequest:
-    """What is asked for, in the words it was typed in. `subject` maps `tls_client_auth_*` names to their texts."""
+    """What is asked for, in the words it was typed in.
+
+    `subject` maps `tls_client_auth_*` names to their texts, `subject_attributes` attribute names or OIDs to values.
+    """
 
     client_name: str
     token_endpoint_auth_method: str
@@ -33,9 +37,13 @@ class RegistrationRequest:
     resources: tuple[str, ...] = ()
     redirect_uris: tuple[str, ...] = ()
     subject: Mapping[str, str] = field(default_factory=dict)
+    subject_attributes: Mapping[str, str] = field(default_factory=dict)
     trust: tuple[str, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    match_by_key: bool = False
+    diagnostics: bool = False
     bound: bool | None = None
 
 
@@ -81,11 +89,15 @@ def accept_registration(
             "redirect_uris",
             "use https, or http on the local machine, without fragment",
         ),
-        subject=_subject(request.subject, method),
+        subject=_subject(request, method),
+        subject_attributes=_subject_attributes(request, method),
         trust=_trust(request.trust, method),
         tls_client_certificate_bound_access_tokens=method.is_mutual_tls if request.bound is None else request.bound,
         secret_sha256=secret_sha256 if method.has_secret else None,
         jwks=request.jwks,
+        jwks_uri=_jwks_uri(request, method),
+        match_by_key=_match_by_key(request, method),
+        diagnostics=request.diagnostics,
         created_at=now,
     )
     return AcceptedRegistration(client, _certificates(request, method))
@@ -153,10 +165,13 @@ def _grant_types(asked: tuple[str, ...], method: AuthenticationMethod, known: Co
     return grants
 
 
-def _subject(asked: Mapping[str, str], method: AuthenticationMethod) -> SubjectMatch | None:
+def _subject(request: RegistrationRequest, method: AuthenticationMethod) -> SubjectMatch | None:
+    asked = request.subject
     if method is not AuthenticationMethod.TLS_CLIENT_AUTH:
         if asked:
             raise RegistrationError(next(iter(asked)), "a subject is for the method tls_client_auth only")
+        return None
+    if not asked and request.subject_attributes:
         return None
     if len(asked) != 1:
         raise RegistrationError(
@@ -170,6 +185,19 @@ def _subject(asked: Mapping[str, str], method: AuthenticationMethod) -> SubjectM
         raise RegistrationError(parameter, str(error)) from error
 
 
+def _subject_attributes(request: RegistrationRequest, method: AuthenticationMethod) -> SubjectAttributes | None:
+    if not request.subject_attributes:
+        return None
+    if method is not AuthenticationMethod.TLS_CLIENT_AUTH:
+        raise RegistrationError(
+            "certbound_subject_attributes", "subject attributes are for the method tls_client_auth only"
+        )
+    try:
+        return SubjectAttributes.parse(request.subject_attributes)
+    except ValueError as error:
+        raise RegistrationError("certbound_subject_attributes", str(error)) from error
+
+
 def _trust(asked: tuple[str, ...], method: AuthenticationMethod) -> tuple[str, ...]:
     if method is AuthenticationMethod.TLS_CLIENT_AUTH and not asked:
         raise RegistrationError(
@@ -178,6 +206,27 @@ def _trust(asked: tuple[str, ...], method: AuthenticationMethod) -> tuple[str, .
     if asked and method is not AuthenticationMethod.TLS_CLIENT_AUTH:
         raise RegistrationError("certbound_trust", "a trust store is for the method tls_client_auth only")
     return tuple(dict.fromkeys(asked))
+
+
+def _jwks_uri(request: RegistrationRequest, method: AuthenticationMethod) -> str | None:
+    if request.jwks_uri is None:
+        return None
+    if method is not AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
+        raise RegistrationError("jwks_uri", "a jwks_uri is for the method self_signed_tls_client_auth only")
+    if request.jwks is not None or request.certificates:
+        raise RegistrationError("jwks_uri", "give either certificates, or jwks, or jwks_uri (RFC 7591 section 2)")
+    parts = urlsplit(request.jwks_uri)
+    if parts.scheme != "https" or not is_redirect_uri(request.jwks_uri):
+        raise RegistrationError("jwks_uri", "jwks_uri must be an https URL without credentials and fragment")
+    return request.jwks_uri
+
+
+def _match_by_key(request: RegistrationRequest, method: AuthenticationMethod) -> bool:
+    if request.match_by_key and method is not AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
+        raise RegistrationError(
+            "certbound_match_by_key", "matching by key is for the method self_signed_tls_client_auth only"
+        )
+    return request.match_by_key
 
 
 def _certificates(request: RegistrationRequest, method: AuthenticationMethod) -> tuple[Certificate, ...]:
@@ -189,10 +238,15 @@ def _certificates(request: RegistrationRequest, method: AuthenticationMethod) ->
         return ()
     if request.certificates and request.jwks is not None:
         raise RegistrationError("jwks", "give certificates as files or in a JWK Set, not both")
-    certificates = certificates_of(request.jwks) if request.jwks is not None else request.certificates
-    if not certificates:
+    if request.jwks_uri is not None:
+        return ()
+    published = read_client_jwks(request.jwks) if request.jwks is not None else ClientKeys(request.certificates)
+    certificates = published.certificates
+    if not certificates and not (request.match_by_key and published.keys):
         raise RegistrationError(
-            "jwks", "self_signed_tls_client_auth needs at least one certificate, as a file or as x5c in a JWK Set"
+            "jwks",
+            "self_signed_tls_client_auth needs at least one certificate: as a file, as x5c in a JWK Set, or where its"
+            " jwks_uri publishes them",
         )
     return tuple({certificate.sha256: certificate for certificate in certificates}.values())
 

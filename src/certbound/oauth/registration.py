@@ -11,6 +11,8 @@ from typing import Any
 
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.subject import SubjectMatch
+from certbound.certificates.subject_attributes import SubjectAttributes
+from certbound.oauth.trust import TrustStore
 
 
 class AuthenticationMethod(StrEnum):
@@ -49,9 +51,12 @@ ADMINISTRATIVE_SCOPES = frozenset({"certbound.admin", "certbound.read"})
 class Client:
     """A registered client.
 
-    `subject` is set for `tls_client_auth` only (exactly one of the five parameters of RFC 8705 section 2.1.2), and
-    `trust` then names at least one trust store. `secret_sha256` is the SHA-256 of a generated secret of 256 bits.
-    Registered certificates of `self_signed_tls_client_auth` are kept beside the client, not in it, as they rotate.
+    For `tls_client_auth` there is a `subject` (one of the five parameters of RFC 8705 section 2.1.2), or
+    `subject_attributes` (ours), or both, and then both must match; `trust` names at least one trust store.
+    `secret_sha256` is the SHA-256 of a generated secret of 256 bits. Certificates of `self_signed_tls_client_auth` are
+    kept beside the client, not in it, as they rotate; with a `jwks_uri` they are where the client publishes them. Only
+    with `match_by_key` does a published key without certificate mean the client. With `diagnostics` its refusals say
+    why.
     """
 
     client_id: str
@@ -62,10 +67,14 @@ class Client:
     resources: tuple[str, ...] = ()
     redirect_uris: tuple[str, ...] = ()
     subject: SubjectMatch | None = None
+    subject_attributes: SubjectAttributes | None = None
     trust: tuple[str, ...] = ()
     tls_client_certificate_bound_access_tokens: bool = True
     secret_sha256: bytes | None = field(default=None, repr=False)
     jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    match_by_key: bool = False
+    diagnostics: bool = False
     disabled: bool = False
     created_at: int = 0
     """Seconds since the epoch."""
@@ -90,23 +99,36 @@ class Client:
             "certbound_trust": list(self.trust),
             "certbound_disabled": self.disabled,
         }
+        return {name: value for name, value in members.items() if value not in ("", [])} | self.certificate_metadata()
+
+    def certificate_metadata(self) -> dict[str, Any]:
+        """Give the members that say which certificates mean the client, as far as they are set."""
+        members: dict[str, Any] = {}
         if self.subject is not None:
             members[self.subject.parameter] = self.subject.value
+        if self.subject_attributes is not None:
+            members["certbound_subject_attributes"] = self.subject_attributes.as_metadata()
         if self.jwks is not None:
-            members["jwks"] = self.jwks
-        return {name: value for name, value in members.items() if value not in ("", [])}
+            members["jwks"] = dict(self.jwks)
+        if self.jwks_uri is not None:
+            members["jwks_uri"] = self.jwks_uri
+        if self.match_by_key:
+            members["certbound_match_by_key"] = True
+        if self.diagnostics:
+            members["certbound_diagnostics"] = True
+        return members
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
     """A client with the certificates that may mean it, as they stand now.
 
-    `certificates` are those registered for `self_signed_tls_client_auth` and not retired; `anchors` are the union of
-    the anchors of the client's own trust stores, pinned as certificates, and `intermediates` (DER) what those stores
-    hold to complete paths and never to end them (RFC 8705 sections 2.2 and 7.4).
+    `certificates` are those registered for `self_signed_tls_client_auth` and not retired, `keys` (SubjectPublicKeyInfo
+    in DER) the bare ones that a client with `match_by_key` published; `trust` are the client's own trust stores, in the
+    order in which they are tried (RFC 8705 sections 2.2 and 7.4).
     """
 
     client: Client
     certificates: tuple[Certificate, ...] = ()
-    anchors: tuple[Certificate, ...] = ()
-    intermediates: tuple[bytes, ...] = ()
+    keys: tuple[bytes, ...] = ()
+    trust: tuple[TrustStore, ...] = ()

@@ -9,16 +9,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from certbound.app.logs import configure_logging
-from certbound.authority.clients import find_registration
+from certbound.app.wiring import make_decider
+from certbound.authority.deciding import decide_once
 from certbound.certificates.presented import PresentedChain
 from certbound.config.settings import LogSettings
-from certbound.oauth.authentication import Decision, authenticate
+from certbound.oauth.authentication import Decision
 from certbound.oauth.credentials import Credentials, ShownMethod
 from certbound.playground.certificates import Identity, make_certificates
 from certbound.playground.registrations import Registered, set_up
@@ -127,14 +127,17 @@ def _explain(screen: Screen, registered: Registered, step: Step, identity: Ident
 
 def _decide(registered: Registered, client_id: str, identity: Identity) -> Decision:
     """Decide as `certbound explain` does, by what the server's own database says."""
-    with Store(registered.settings.store.url) as store:
-        registration = store.read(partial(find_registration, client_id=client_id))
-    return authenticate(
-        registration,
-        Credentials(client_id, ShownMethod.NOTHING, PresentedChain(identity.certificate.der)),
-        enabled=registered.settings.oauth.client_authentication_methods,
-        now=datetime.now(UTC),
-    )
+    settings = registered.settings
+    with Store(settings.store.url) as store:
+        return asyncio.run(
+            decide_once(
+                store,
+                make_decider(settings),
+                Credentials(client_id, ShownMethod.NOTHING, PresentedChain(identity.certificate.der)),
+                enabled=settings.oauth.client_authentication_methods,
+                now=datetime.now(UTC),
+            )
+        )
 
 
 def _conclude(screen: Screen, told: tuple[Step, ...], failed: list[Step]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, delete, insert, or_, select, update
 
 from certbound.certificates.subject import PARAMETERS, SubjectMatch
+from certbound.certificates.subject_attributes import SubjectAttributes
 from certbound.oauth.registration import AuthenticationMethod, Client
 from certbound.store.certificates import RegisteredCertificate
 from certbound.store.engine import Connection
@@ -137,19 +138,14 @@ def _changeable(registered: Client) -> dict[str, Any]:
 
 def _metadata(registered: Client) -> dict[str, Any]:
     """Give the other members under their wire names (RFC 7591 section 2, RFC 8705 section 2.1.2)."""
-    members: dict[str, Any] = {
+    return {
         "token_endpoint_auth_method": registered.token_endpoint_auth_method.value,
         "grant_types": registered.grant_types,
         "scope": " ".join(registered.scopes),
         "certbound_resources": registered.resources,
         "redirect_uris": registered.redirect_uris,
         "tls_client_certificate_bound_access_tokens": registered.tls_client_certificate_bound_access_tokens,
-    }
-    if registered.subject is not None:
-        members[registered.subject.parameter] = registered.subject.value
-    if registered.jwks is not None:
-        members["jwks"] = dict(registered.jwks)
-    return members
+    } | registered.certificate_metadata()
 
 
 def _subject(members: Mapping[str, Any]) -> SubjectMatch | None:
@@ -157,6 +153,11 @@ def _subject(members: Mapping[str, Any]) -> SubjectMatch | None:
         if parameter in members:
             return SubjectMatch(parameter, members[parameter])
     return None
+
+
+def _subject_attributes(members: Mapping[str, Any]) -> SubjectAttributes | None:
+    found = members.get("certbound_subject_attributes")
+    return SubjectAttributes.parse(found) if found is not None else None
 
 
 def _restore(rows: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[StoredClient]:
@@ -178,10 +179,14 @@ def _restore_one(rows: Sequence[Row[*tuple[Any, ...]]]) -> StoredClient:
             resources=tuple(members["certbound_resources"]),
             redirect_uris=tuple(members["redirect_uris"]),
             subject=_subject(members),
+            subject_attributes=_subject_attributes(members),
             trust=tuple(dict.fromkeys(row[first - 1] for row in rows if row[first - 1] is not None)),
             tls_client_certificate_bound_access_tokens=members["tls_client_certificate_bound_access_tokens"],
             secret_sha256=secret,
             jwks=members.get("jwks"),
+            jwks_uri=members.get("jwks_uri"),
+            match_by_key=members.get("certbound_match_by_key", False),
+            diagnostics=members.get("certbound_diagnostics", False),
             disabled=disabled,
             created_at=created_at,
         ),

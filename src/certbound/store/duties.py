@@ -33,6 +33,7 @@ _RECORD = text(
     " last_run = excluded.last_run, last_success = COALESCE(excluded.last_success, duty.last_success),"
     " failure = excluded.failure, next_run = excluded.next_run"
 )
+_REMOVE = delete(duty).where(duty.c.name == bindparam("of_name"))
 _DUTIES = select(*columns(duty, Duty)).order_by(duty.c.name)
 
 
@@ -50,6 +51,11 @@ def release_lease(connection: Connection, name: str, holder: str) -> bool:
 def record_duty(connection: Connection, run: Duty) -> None:
     """Record a duty's run in the place of the one before; without a `last_success` the earlier one stays."""
     connection.execute(_RECORD, parameters(run))
+
+
+def remove_duty(connection: Connection, name: str) -> None:
+    """Forget a duty that there is no more."""
+    connection.execute(_REMOVE, {"of_name": name})
 
 
 def duties(connection: Connection) -> tuple[Duty, ...]:

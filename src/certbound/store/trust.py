@@ -6,6 +6,8 @@ from typing import Literal
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
+from certbound.certificates.policy import ExtendedKeyUsage
+from certbound.certificates.revocation import OnUnavailable
 from certbound.store.engine import Connection
 from certbound.store.rows import columns, parameters
 from certbound.store.schema import trust_certificate as certificate
@@ -26,9 +28,9 @@ class TrustStore:
     anchors: int
     intermediates: int
     revocation: str = "off"
-    on_unavailable: str = "refuse"
+    on_unavailable: OnUnavailable = "refuse"
     grace_seconds: int = 0
-    extended_key_usage: str = "optional"
+    extended_key_usage: ExtendedKeyUsage = "optional"
     trust_domain: str | None = None
     bundle_url: str | None = None
     bundle_refresh: int | None = None

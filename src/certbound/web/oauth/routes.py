@@ -4,16 +4,24 @@ from urllib.parse import urlsplit
 
 from starlette.routing import Route
 
+from certbound.authority.blocked_list import BlockedList
 from certbound.authority.registered import Registered
 from certbound.authority.tokens.context import Policy
 from certbound.authority.tokens.issuing import TokenIssuer, offered_grants
-from certbound.oauth.metadata import JWKS_PATH, TOKEN_PATH, server_metadata, well_known_paths
+from certbound.oauth.metadata import BLOCKED_PATH, JWKS_PATH, TOKEN_PATH, server_metadata, well_known_paths
+from certbound.web.oauth.blocked import BlockedEndpoint
 from certbound.web.oauth.discovery import JWKSEndpoint, MetadataEndpoint
 from certbound.web.oauth.token import TokenEndpoint
 
 
 def oauth_routes(
-    policy: Policy, issuer: TokenIssuer, registered: Registered, *, mtls_alias: str | None, max_body: int
+    policy: Policy,
+    issuer: TokenIssuer,
+    registered: Registered,
+    blocked: BlockedList,
+    *,
+    mtls_alias: str | None,
+    max_body: int,
 ) -> list[Route]:
     """Make the routes below the issuer's path; `mtls_alias` is the base URL for clients with certificates.
 
@@ -27,5 +35,6 @@ def oauth_routes(
     return [
         Route(base + TOKEN_PATH, TokenEndpoint(issuer, max_body=max_body).post, methods=["POST"]),
         Route(base + JWKS_PATH, JWKSEndpoint(registered).get),
+        Route(base + BLOCKED_PATH, BlockedEndpoint(blocked).get),
         *(Route(path, metadata.get) for path in well_known_paths(policy.issuer)),
     ]

@@ -5,8 +5,10 @@ certificate (RFC 8705 section 7.1). Public clients' tokens are bound to the cert
 each is good once, and the second use of one revokes its whole family (RFC 9700 section 4.14.2).
 """
 
+from dataclasses import dataclass
 from functools import partial
 
+from certbound.authority.blocks import obtained_by_blocked
 from certbound.authority.tokens.context import GrantContext
 from certbound.authority.tokens.secrets import digest
 from certbound.oauth.access_token import Authorization
@@ -28,8 +30,9 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
     client = authenticated.registration.client
     token_sha256 = digest(form.required("refresh_token"))
     now = int(context.clock())
-    found, person = await context.store.reading(partial(_gather, token_sha256=token_sha256))
-    refusal = _refusal(found, person, authenticated, now)
+    gathered = await context.store.reading(partial(_gather, token_sha256=token_sha256))
+    found = gathered.token
+    refusal = _refusal(gathered, authenticated, now)
     if refusal is not None or found is None:
         if found is not None and found.used_at is not None and found.client_id == client.client_id:
             await context.store.writing(partial(tokens.revoke_family, family=found.family, at=now))
@@ -52,15 +55,22 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
     )
 
 
-def _gather(connection: Connection, token_sha256: bytes) -> tuple[tokens.RefreshToken | None, people.Person | None]:
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    token: tokens.RefreshToken | None
+    person: people.Person | None = None
+    blocked: bool = False
+
+
+def _gather(connection: Connection, token_sha256: bytes) -> _Gathered:
     found = tokens.load_refresh_token(connection, token_sha256)
-    person = people.load_by_sub(connection, found.sub) if found is not None else None
-    return found, person
+    if found is None:
+        return _Gathered(None)
+    return _Gathered(found, people.load_by_sub(connection, found.sub), obtained_by_blocked(connection, found))
 
 
-def _refusal(
-    found: tokens.RefreshToken | None, person: people.Person | None, authenticated: AuthenticatedClient, now: int
-) -> str | None:
+def _refusal(gathered: _Gathered, authenticated: AuthenticatedClient, now: int) -> str | None:
+    found, person = gathered.token, gathered.person
     client = authenticated.registration.client
     if found is None:
         return "unknown"
@@ -72,6 +82,8 @@ def _refusal(
         return "used a second time: its family is revoked"
     if found.expires_at <= now:
         return "expired"
+    if gathered.blocked:
+        return "obtained with a certificate that is blocked"
     if person is None or person.disabled:
         return "the resource owner is gone or disabled"
     return _binding_refusal(found, client, authenticated)

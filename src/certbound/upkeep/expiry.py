@@ -1,0 +1,45 @@
+"""Warn 30, 14, 7 and 1 days before the certificate that a client really uses runs out."""
+
+import logging
+from functools import partial
+
+from certbound.authority.expiry import DAY, WARNING_DAYS, days_left, warning_days
+from certbound.store import sightings
+from certbound.store.engine import Connection, Store
+from certbound.store.sightings import Sighting
+from certbound.upkeep.running import Task
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 60
+_BATCH = 1000
+
+
+def warn_of_expiry(store: Store) -> Task:
+    """Make the duty: each certificate is warned about once for each of the four marks."""
+
+    async def run(now: int) -> int:
+        for seen in await store.writing(partial(_newly_expiring, now=now)):
+            log.warning(
+                "client certificate runs out",
+                extra={
+                    "client_id": seen.client_id,
+                    "sha256": seen.sha256,
+                    "subject": seen.subject,
+                    "days_left": days_left(seen, now),
+                },
+            )
+        return EVERY_SECONDS
+
+    return Task("expiry warnings", run)
+
+
+def _newly_expiring(connection: Connection, now: int) -> list[Sighting]:
+    """Choose the certificates that crossed a mark, and mark them, so that only one worker's log has each."""
+    chosen = list[Sighting]()
+    for seen in sightings.expiring(connection, before=now + max(WARNING_DAYS) * DAY, after=now):
+        mark = warning_days(seen, now)
+        if mark is not None and (seen.warned is None or mark < seen.warned) and len(chosen) < _BATCH:
+            sightings.set_warned(connection, seen.client_id, seen.sha256, mark)
+            chosen.append(seen)
+    return chosen

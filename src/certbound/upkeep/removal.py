@@ -1,0 +1,50 @@
+"""Remove what is past keeping: run out tokens, old refusals and sightings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from certbound.store import refusals, sightings, tokens
+from certbound.store.engine import Connection, Store
+from certbound.upkeep.running import Task
+
+EVERY_SECONDS = 300
+BATCH = 1000
+"""Rows removed in one transaction, so that nobody waits long for it."""
+MAX_BATCHES = 100
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much is kept: `refusals` are rows, the others days after which a record goes."""
+
+    refusals: int
+    refusal_days: int
+    issued_token_days: int
+    sighting_days: int
+
+
+def remove_the_past(store: Store, retention: Retention) -> Task:
+    """Make the duty."""
+
+    async def run(now: int) -> int:
+        for remove in _removals(retention, now):
+            for _ in range(MAX_BATCHES):
+                if await store.writing(remove) < BATCH:
+                    break
+        return EVERY_SECONDS
+
+    return Task("removal of old records", run)
+
+
+def _removals(retention: Retention, now: int) -> tuple[Callable[[Connection], int], ...]:
+    return (
+        partial(tokens.delete_expired_refresh_tokens, now=now, limit=BATCH),
+        # The trail says what a stolen certificate obtained, so it outlives the tokens.
+        partial(tokens.delete_expired_issued_tokens, now=now - retention.issued_token_days * DAY, limit=BATCH),
+        partial(
+            refusals.delete_beyond, rows=retention.refusals, before=now - retention.refusal_days * DAY, limit=BATCH
+        ),
+        partial(sightings.delete_before, moment=now - retention.sighting_days * DAY, limit=BATCH),
+    )
