@@ -23,6 +23,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Administer": {
         "client": "Register clients and change them.",
         "trust": "Say which authorities may vouch for clients.",
+        "block": "Refuse a stolen certificate or key everywhere, and list what it obtained.",
         "user": "Make accounts for people and operators.",
         "keys": "Rotate the keys that sign tokens.",
         "db": "Bring the database's tables up to date.",
@@ -30,6 +31,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Certificates and tokens": {
         "cert": "Make certificates for development, and explain any certificate.",
         "token": "Get a token with a certificate.",
+        "refusal": "Say why a client was refused, by the reference it was told.",
         "explain": "Say why a certificate is accepted for a client, or why not.",
     },
 }
