@@ -61,6 +61,7 @@ def _options(target: Target, folder: Path, seconds: int, seed: int, found: Path)
         f"-max_len={target.maximum}",
         f"-seed={seed}",
         f"-timeout={_HANG_SECONDS}",
+        f"-report_slow_units={_HANG_SECONDS}",
         f"-rss_limit_mb={_MEMORY_MIB}",
         "-print_final_stats=1",
     )

@@ -15,11 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KEY: Final = ec.derive_private_key(0xC0FFEE, ec.SECP256R1())
 """The one private key of everything made here, so that what is changed can be signed again."""
+NONCE: Final = b"n" * 16
 _VECTORS: Final = Path(cryptography_vectors.__file__).parent
 _PKITS: Final = _VECTORS / "x509" / "PKITS_data"
 _NAME: Final = "2.5.4.6=SE,2.5.4.10=Acme\\, Inc.,2.5.4.3=api+0.9.2342.19200300.100.1.1=42"
@@ -64,6 +66,43 @@ def _authorities() -> dict[x509.Name, bytes]:
         with suppress(ValueError):
             found[x509.load_der_x509_certificate(path.read_bytes()).subject] = path.read_bytes()
     return found
+
+
+def crls() -> Iterator[bytes]:
+    """Give NIST's CRLs, those of cryptography's tests, and one of ours with everything in it."""
+    yield crl(x509.CRLNumber(7))
+    point = [x509.UniformResourceIdentifier("http://crl.example.com/")]
+    only = (False, False, None, False, False)
+    yield crl(x509.CRLNumber(7), x509.DeltaCRLIndicator(5), x509.IssuingDistributionPoint(point, None, *only))
+    yield from vectors("x509/custom/crl_*", "x509/PKITS_data/crls/*.crl")
+
+
+def crl(*extensions: x509.ExtensionType) -> bytes:
+    """Make a CRL of the root."""
+    builder = x509.CertificateRevocationListBuilder().issuer_name(x509.Name.from_rfc4514_string("CN=Root"))
+    builder = builder.last_update(NOW - timedelta(days=1)).next_update(NOW + timedelta(days=1))
+    for number, reason in enumerate(x509.ReasonFlags, 4711):
+        entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(NOW)
+        if reason is not x509.ReasonFlags.unspecified:
+            entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=not isinstance(extension, x509.CRLNumber))
+    return builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def ocsp_answers() -> Iterator[bytes]:
+    """Give answers about our leaf, with and without a nonce, and those of cryptography's tests."""
+    about, issuer = (x509.load_der_x509_certificate(der) for der in (leaf(), intermediate()))
+    good, revoked = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED
+    for status, at, reason in ((good, None, None), (revoked, NOW, x509.ReasonFlags.key_compromise)):
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            about, issuer, hashes.SHA256(), status, NOW, NOW + timedelta(days=1), at, reason
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer).certificates([issuer])
+        for made in (builder, builder.add_extension(x509.OCSPNonce(NONCE), critical=False)):
+            yield made.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER)
+    yield from vectors("x509/ocsp/resp-*.der")
 
 
 @cache

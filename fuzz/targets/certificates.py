@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from certbound.certificates import der, names, policy
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
+from certbound.certificates.spiffe import check_svid
 from certbound.certificates.subject import PARAMETERS, SubjectMatch
+from certbound.certificates.subject_attributes import SubjectAttributes
 from fuzz import mutation, seeds
 from fuzz.target import Target, expect
 
@@ -21,6 +23,7 @@ _REGISTERED = dict(
         strict=True,
     )
 )
+_ATTRIBUTES = SubjectAttributes.parse({"UID": "42", "organizationName": "Acme, Inc.", "1.2.3.4": "x"})
 
 
 def _parse(data: bytes) -> None:
@@ -61,6 +64,8 @@ def _match(data: bytes) -> None:
     certificate = parse_certificate(data)
     for parameter, value in _REGISTERED.items():
         check = SubjectMatch.parse(parameter, value).check(certificate)
+        str(check.as_json()).encode()
+    for check in (_ATTRIBUTES.check(certificate), check_svid(certificate, "acme.test")):
         str(check.as_json()).encode()
 
 

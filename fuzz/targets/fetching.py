@@ -1,5 +1,11 @@
-"""Addresses of documents to fetch."""
+"""Addresses of documents to fetch, the answers of their servers, and how long those hold."""
 
+from dataclasses import dataclass
+from http.client import HTTPException
+
+from certbound.fetch.exchange import Request, exchange
+from certbound.fetch.freshness import freshness
+from certbound.fetch.stream import FetchError
 from certbound.fetch.target import TargetError, parse_target
 from fuzz.target import Target, expect
 
@@ -21,4 +27,46 @@ def _parse(data: bytes) -> None:
     str(target).encode("ascii")
 
 
-TARGETS = (Target("fetch.parse_target", _parse, (TargetError,), lambda: _URLS, words=_WORDS, maximum=2100),)
+@dataclass(slots=True)
+class _Recorded:
+    """A server that says what it says, and ends."""
+
+    answer: bytes
+
+    def send(self, data: bytes) -> None:
+        """Take the request."""
+
+    def receive(self, size: int) -> bytes:
+        """Give the next bytes."""
+        given, self.answer = self.answer[:size], self.answer[size:]
+        return given
+
+
+def _exchange(data: bytes) -> None:
+    fetched = exchange(_Recorded(data), Request("/", "a", "*/*"), _MAXIMUM)
+    expect(len(fetched.body) <= _MAXIMUM, "more than was wanted")
+    expect(_LEAST <= freshness(fetched.headers, least=_LEAST, most=60, default=20) <= 60, "out of bounds")  # noqa: PLR2004
+
+
+_LEAST, _MAXIMUM = 10, 4096
+_ANSWERS = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: max-age=30, no-cache\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nAge: 5\r\n\r\n2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\n",
+    b"HTTP/1.0 404 No\r\nExpires: Mon, 01 Jun 2026 12:00:00 GMT\r\nDate: Mon, 01 Jun 2026 11:59:00 GMT\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Encoding: gzip\r\n\r\n",
+)
+_HEADERS = (
+    *(
+        b"Content-Length: ",
+        b"Transfer-Encoding: chunked",
+        b"Content-Encoding: ",
+        b"\r\n\r\n",
+        b"\r\n",
+        b"HTTP/1.1 200 ",
+    ),
+    *(b"Cache-Control: ", b'max-age="', b"Expires: ", b"Date: ", b"Age: ", b"no-store", b"99999999999999999999"),
+)
+TARGETS = (
+    Target("fetch.parse_target", _parse, (TargetError,), lambda: _URLS, words=_WORDS, maximum=2100),
+    Target("fetch.exchange", _exchange, (FetchError, HTTPException), lambda: _ANSWERS, words=_HEADERS),
+)
