@@ -217,6 +217,22 @@ def test_a_crl_of_a_namesake_of_the_issuer_is_not_the_issuers(house: House, tmp_
     assert _passed(_by_crl(house, [foreign, *house.crls()])) == [True, True]
 
 
+def test_the_list_of_another_key_of_the_same_ca_clears_nothing(house: House, tmp_path: Path) -> None:
+    """Sub takes a new key, which the old one certifies, and publishes one CRL for each key."""
+    renewed = OpenSSLCA(tmp_path / "renewed", "Sub", issuer=house.sub)
+    leaf = renewed.issue("young")
+    path = (leaf, renewed.certificate, *house.path[1:])
+    renewed.revoke("young")
+    certificates = [each.certificate for each in (renewed, house.sub, house.root)]
+    own, old, root = (read_crl(ca.crl(), certificates) for ca in (renewed, house.sub, house.root))
+    assert _passed(check_path(path, _BY_CRL, [old, root], {}, NOW)) == [False, True, True]
+    newer = replace(old, this_update=NOW)
+    for crls in ([own, newer, root], [newer, own, root]):
+        decision = check_path(path, _BY_CRL, crls, {}, NOW)
+        assert _passed(decision) == [False, True, True]
+        assert "keyCompromise" in decision.checks[0].found
+
+
 # --- scope and distribution points
 
 

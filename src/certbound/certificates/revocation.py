@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import Final, Literal
 
 from certbound.certificates.certificate import Certificate
@@ -90,10 +90,10 @@ def check_path(
     if len(path) < 2:  # noqa: PLR2004 - a leaf and an anchor
         return RevocationDecision((_check("no path to a trust anchor", passed=False),))
     grace, checks, missing, ends = timedelta(seconds=policy.grace_seconds), [], [], list[datetime]()
-    for index, (certificate, issuer) in enumerate(pairwise(path), 1):
+    for certificate, issuer in pairwise(path):
         verdicts = list[_Verdict]()
         if policy.mode is not Revocation.OCSP:
-            verdicts.append(_judge_by_crl(certificate, _issuer_keys(path[index:]), crls, grace, now))
+            verdicts.append(_judge_by_crl(certificate, issuer, crls, grace, now))
         if policy.mode is not Revocation.CRL:
             verdicts.append(_judge_by_ocsp(answers.get((certificate.sha256, issuer.sha256)), grace, now))
         verdict = _judge(verdicts)
@@ -109,15 +109,6 @@ def check_path(
         checks.append(_check(found, passed=passed))
     good = all(check.passed for check in checks)
     return RevocationDecision(tuple(checks), tuple(missing), min(ends) if good else None)
-
-
-def _issuer_keys(above: Sequence[Certificate]) -> frozenset[bytes]:
-    """Give the keys of the issuer, whose certificate comes first, and of itself before it took a new key.
-
-    A CA that changed its key certifies itself, and signs its CRLs with either (RFC 5280 section 6.3.3 step f).
-    """
-    own = takewhile(lambda certificate: certificate.subject == above[0].subject, above)
-    return frozenset([certificate.spki_sha256 for certificate in own])
 
 
 def _check(found: str, *, passed: bool) -> Check:
@@ -152,14 +143,14 @@ def _judge_by_ocsp(answer: OCSPAnswer | str | None, grace: timedelta, now: datet
 
 
 def _judge_by_crl(
-    certificate: Certificate, keys: frozenset[bytes], crls: Sequence[CRL], grace: timedelta, now: datetime
+    certificate: Certificate, issuer: Certificate, crls: Sequence[CRL], grace: timedelta, now: datetime
 ) -> _Verdict:
     """Look the serial number up in the newest CRLs (RFC 5280 section 6.3.3).
 
     Only CRLs in force clear a certificate; the newest one that lists it refuses it also after its nextUpdate, so that
     nobody gains by keeping the next CRL away.
     """
-    fitting = _fitting(certificate, keys, crls)
+    fitting = _fitting(certificate, issuer, crls)
     if isinstance(fitting, str):
         return _Unavailable(fitting)
     begun = [crl for crl in fitting if crl.this_update <= now + LEEWAY]
@@ -185,13 +176,17 @@ def _newest(crls: Sequence[CRL]) -> list[CRL]:
     return [*([max(deltas, key=lambda crl: crl.number or 0)] if deltas else []), base]
 
 
-def _fitting(certificate: Certificate, keys: frozenset[bytes], crls: Sequence[CRL]) -> list[CRL] | str:
-    """Give the CRLs that speak of the certificate, or why there is none."""
+def _fitting(certificate: Certificate, issuer: Certificate, crls: Sequence[CRL]) -> list[CRL] | str:
+    """Give the CRLs that speak of the certificate, or why there is none.
+
+    The issuer's very key must have signed, not another one of the same CA's: many a CA that took a new key goes on to
+    publish one list for each, and what is revoked is on one of them only.
+    """
     name = certificate.issuer.text or "(no name)"
     named = [crl for crl in crls if crl.issuer == certificate.issuer]
     if not named:
         return f"no CRL of {name}"
-    signed = [crl for crl in named if crl.signers & keys]
+    signed = [crl for crl in named if issuer.spki_sha256 in crl.signers]
     if not signed:
         return f"no CRL of {name} that is signed with the key of the issuer in the path"
     fitting = [crl for crl in signed if crl.covers(certificate)]
