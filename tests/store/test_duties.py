@@ -53,3 +53,12 @@ def test_a_duty_keeps_its_last_success_when_it_fails(store: Store) -> None:
     assert store.read(duties.duties)[1] == Duty("crls", 200, 100, "no answer", 210)
     store.write(lambda connection: duties.record_duty(connection, Duty("crls", 210, 210, None, 310)))
     assert store.read(duties.duties)[1] == Duty("crls", 210, 210, None, 310)
+
+
+def test_a_duty_that_there_is_no_more_is_forgotten(store: Store) -> None:
+    kept = Duty("crls", 100, 100, None, 200)
+    for run in (kept, Duty("bundles", 100, 100, None, 200)):
+        store.write(partial(duties.record_duty, run=run))
+    for _ in range(2):
+        store.write(lambda connection: duties.remove_duty(connection, "bundles"))
+    assert store.read(duties.duties) == (kept,)

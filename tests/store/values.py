@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from certbound.certificates.subject import SubjectMatch
+from certbound.certificates.subject_attributes import SubjectAttributes
 from certbound.oauth.registration import AuthenticationMethod, Client
 from certbound.store.blocks import Block
 from certbound.store.certificates import RegisteredCertificate
@@ -35,10 +36,14 @@ def full_client(**changes: Any) -> Client:
         resources=("https://api.example.com/a", "https://api.example.com/b"),
         redirect_uris=("https://app.example.com/cb?x=1",),
         subject=SubjectMatch("tls_client_auth_subject_dn", "CN=orders,O=Ex\\, Inc"),
+        subject_attributes=SubjectAttributes.parse({"serialNumber": "Ünïcode, 1", "1.3.6.1.4.1.99999.1": "x"}),
         trust=("zeta", "alpha"),
         tls_client_certificate_bound_access_tokens=False,
         secret_sha256=bytes(range(32)),
         jwks={"keys": [{"kty": "EC", "x5c": ["MII"], "nested": {"ü": None}}]},
+        jwks_uri="https://client.example.com/jwks",
+        match_by_key=True,
+        diagnostics=True,
         disabled=True,
         created_at=2**33,
     )
