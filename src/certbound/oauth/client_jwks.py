@@ -11,8 +11,6 @@ from certbound.certificates.certificate import Certificate, CertificateError, pa
 from certbound.jose.jwks import MAX_KEYS, JWKSError, spki_of
 from certbound.oauth.registration import RegistrationError
 
-MAX_CHAIN: Final = 10
-"""Certificates in an `x5c`."""
 MAX_CHAIN_CHARACTERS: Final = 131_072
 """Characters of base64 in an `x5c`."""
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
@@ -91,10 +89,8 @@ def _certificate_of(key: Mapping[str, Any]) -> Certificate:
     chain = key["x5c"]
     if not isinstance(chain, list) or not chain or not all(isinstance(text, str) for text in chain):
         raise RegistrationError("jwks", "`x5c` must be a list of certificates in base64, the key's own first")
-    if len(chain) > MAX_CHAIN or sum(map(len, chain)) > MAX_CHAIN_CHARACTERS:
-        raise RegistrationError(
-            "jwks", f"an `x5c` of more than {MAX_CHAIN} certificates or {MAX_CHAIN_CHARACTERS} characters"
-        )
+    if sum(map(len, chain)) > MAX_CHAIN_CHARACTERS:
+        raise RegistrationError("jwks", f"an `x5c` of more than {MAX_CHAIN_CHARACTERS} characters")
     try:
         certificate = parse_certificate(b64decode(chain[0], validate=True))
     except binascii.Error:
