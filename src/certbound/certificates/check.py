@@ -1,11 +1,9 @@
 """One check of a decision: what was looked at, what was wanted, what was found."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One line of a decision trace, for the log and for `certbound explain`; never shown to a client as it is.
 
     `check` names it in snake_case, `expected` and `found` are one-line texts without secrets, `reference` is the

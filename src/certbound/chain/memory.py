@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from certbound.certificates.certificate import Certificate
 
 MAXIMUM_PATHS: Final = 2048
-_paths: dict[bytes, tuple[Certificate, ...]] = {}
+_paths: Final[OrderedDict[bytes, tuple[Certificate, ...]]] = OrderedDict()
 _lock: Final = threading.Lock()
 
 
@@ -34,7 +35,7 @@ def remember(path_key: bytes, path: tuple[Certificate, ...]) -> None:
     """Keep an accepted path; refusals are never kept, so that strangers fill no memory. The oldest makes room."""
     with _lock:
         if len(_paths) >= MAXIMUM_PATHS:
-            del _paths[next(iter(_paths))]
+            _paths.popitem(last=False)
         _paths[path_key] = path
 
 

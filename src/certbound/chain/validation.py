@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -94,7 +94,7 @@ def _candidates(
 
 
 def _naming(certificate: Certificate, check: Check) -> Check:
-    return replace(check, check=f"path_{check.check}", found=f"{certificate.subject.text[:200]}: {check.found}")
+    return check._replace(check=f"path_{check.check}", found=f"{certificate.subject.text[:200]}: {check.found}")
 
 
 def _read(encoded: Iterable[bytes]) -> Iterator[Certificate]:
@@ -155,7 +155,8 @@ def _verify(
         return _words(error)
     except crypto.Error as error:
         return f"OpenSSL cannot take the certificate: {error}"[:200]
-    path = tuple(parse_certificate(crypto.dump_certificate(crypto.FILETYPE_ASN1, link)) for link in chain)
+    above = (parse_certificate(crypto.dump_certificate(crypto.FILETYPE_ASN1, link)) for link in chain[1:])
+    path = (leaf, *above)
     if len(path) > MAXIMUM_CERTIFICATES:
         return f"a path of {len(path)} certificates, the limit is {MAXIMUM_CERTIFICATES}"
     return path

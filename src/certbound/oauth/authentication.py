@@ -169,7 +169,7 @@ def _through(store: TrustStore, certificate: Certificate, presented: Sequence[by
     """Decide whether one trust store vouches for the certificate, whoever it may mean."""
     leaf = check_pki_leaf(certificate, known.now, extended_key_usage=store.extended_key_usage)
     chain = validate_chain(certificate, presented, store.anchors, stored=store.intermediates, now=known.now)
-    named = tuple(replace(check, expected=f"{check.expected} of {store.name}") for check in chain.checks)
+    named = tuple(check._replace(expected=f"{check.expected} of {store.name}") for check in chain.checks)
     svid = () if store.trust_domain is None else (check_svid(certificate, store.trust_domain),)
     checks = (*leaf, *named, *svid)
     if not all(check.passed for check in checks):
