@@ -36,7 +36,7 @@ def main() -> int:
     """Run it."""
     options = _options()
     if options.replay:
-        execute(TARGETS[options.replay.name.rsplit("-", 2)[0]], options.replay.read_bytes())
+        execute(TARGETS[options.replay.name.partition("-")[0]], options.replay.read_bytes())
         print("nothing happened")
         return 0
     if find_spec("atheris") is None:
