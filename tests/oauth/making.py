@@ -87,10 +87,12 @@ def make(
     not_before: datetime = NOW - DAY,
     not_after: datetime = NOW + DAY,
     ca: bool = False,
+    path_length: int | None = None,
     purposes: Sequence[x509.ObjectIdentifier] | None = None,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     hash_algorithm: hashes.HashAlgorithm | None = None,
 ) -> Identity:
-    """Make a certificate signed by `issuer`, or by itself."""
+    """Make a certificate signed by `issuer`, or by itself; `extensions` are more of them, each critical or not."""
     private = key or new_key()
     name = x509.Name.from_rfc4514_string(subject)
     builder = (
@@ -103,11 +105,13 @@ def make(
         .not_valid_after(not_after)
     )
     if ca:
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
     if san:
         builder = builder.add_extension(x509.SubjectAlternativeName(san), critical=False)
     if purposes is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
     signed = builder.sign(issuer.key if issuer else private, hash_algorithm or hashes.SHA256())  # type: ignore[arg-type]
     return Identity(signed.public_bytes(Encoding.DER), private, (issuer, *issuer.above) if issuer else ())
 

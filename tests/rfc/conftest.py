@@ -94,6 +94,9 @@ class Server:
     ca_file: Path
     worker: Worker
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    ciphers: str | None = None
+    """What its clients offer, in OpenSSL's words; None for what the standard library thinks right."""
+    highest_tls: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
 
     def write(self, change: Callable[..., Any], **how: Any) -> Any:
         return self.worker.store.write(partial(change, actor="test", now=int(time.time()), **how))
@@ -131,6 +134,16 @@ class Server:
         self.write(people.add, username=username, password=password, operator=False)
         return {"grant_type": "password", "username": username, "password": password}
 
+    def context(self, shown: Identity | None = None) -> ssl.SSLContext:
+        """Make what a client shakes hands with."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        context.maximum_version = self.highest_tls
+        if self.ciphers is not None:
+            context.set_ciphers(self.ciphers)
+        if shown is not None:
+            context.load_cert_chain(*shown.write(self.folder, f"client-{next(self.numbers)}"))
+        return context
+
     def ask(
         self,
         path: str,
@@ -140,9 +153,7 @@ class Server:
     ) -> Answer:
         """Send one request over a handshake of its own, in which `shown` proves its key."""
         place = urlsplit(self.issuer)
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        if shown is not None:
-            context.load_cert_chain(*shown.write(self.folder, f"client-{next(self.numbers)}"))
+        context = self.context(shown)
         connection = http.client.HTTPSConnection(place.hostname or "", place.port, context=context, timeout=SECONDS)
         with contextlib.closing(connection):
             if form is None:
