@@ -119,6 +119,23 @@ def test_pkcs12_of_the_openssl_program_is_read(openssl: Any) -> None:
         assert entries[0].alias == "mine"
 
 
+def test_pkcs12_that_asks_for_a_lot_of_work_is_refused_unopened(openssl: Any) -> None:
+    path = openssl.self_signed("-subj", "/CN=a")
+    arguments = ("pkcs12", "-export", "-in", path, "-inkey", "c.key", "-passout", f"pass:{_PASSWORD}")
+    for work in (("-iter", "1000001"), ("-nomaciter", "-iter", "1000001"), ("-legacy", "-iter", "1000001")):
+        with pytest.raises(CertificateFileError, match="iterations"):
+            read_certificates(openssl(*arguments, *work), "c.p12", _PASSWORD)
+
+
+def test_pkcs12_with_a_certificate_that_nobody_reads_is_refused(openssl: Any) -> None:
+    path = openssl.self_signed("-subj", "/CN=a")
+    plain = ("-nokeys", "-certpbe", "NONE", "-nomac", "-passout", "pass:")
+    store = openssl("pkcs12", "-export", "-in", path, *plain)
+    assert read_certificates(store, "c.p12")
+    with pytest.raises(CertificateFileError, match="PKCS#12"):
+        read_certificates(store.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x7f"), "c.p12")
+
+
 @pytest.mark.parametrize("store_type", ["JKS", "JCEKS", "PKCS12"])
 def test_stores_of_keytool_are_read(openssl: Any, store_type: str) -> None:
     first, second = openssl.self_signed("-subj", "/CN=a"), openssl.self_signed("-subj", "/CN=b", name="d")

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
-
-from certbound.certificates import der, jks
+from certbound.certificates import der, jks, pkcs12
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
 
 MAXIMUM_FILE: Final = 4 * 1024 * 1024
@@ -62,7 +60,7 @@ def read_entries(data: bytes, name: str, password: str | None = None) -> tuple[E
     """Give every certificate of a file with its alias, at least one. Raises CertificateFileError."""
     try:
         entries = tuple(_read(data, password))
-    except (CertificateError, _FaultError, jks.JavaKeyStoreError) as error:
+    except (CertificateError, _FaultError, jks.JavaKeyStoreError, pkcs12.PKCS12Error) as error:
         raise CertificateFileError(f"{name}: {error}") from error
     if not entries:
         raise CertificateFileError(f"{name}: holds no certificate")
@@ -73,7 +71,7 @@ def read_entries(data: bytes, name: str, password: str | None = None) -> tuple[E
 
 def is_protected(data: bytes) -> bool:
     """Whether a file is of a kind that has a password: PKCS#12, JKS, JCEKS."""
-    return jks.is_java_key_store(data) or _is_pkcs12(data)
+    return jks.is_java_key_store(data) or pkcs12.is_pkcs12(data)
 
 
 class _FaultError(ValueError):
@@ -90,8 +88,8 @@ def _read(data: bytes, password: str | None) -> Iterator[Entry]:
         return (Entry(parse_certificate(e.certificate), e.alias, e.is_chain) for e in jks.read(data, password))
     if b"-----BEGIN" in data:
         return (Entry(certificate) for certificate in _read_pem(data))
-    if _is_pkcs12(data):
-        return _read_pkcs12(data, password)
+    if pkcs12.is_pkcs12(data):
+        return (Entry(parse_certificate(e.certificate), e.alias, e.is_chain) for e in pkcs12.read(data, password))
     if data[:1] == bytes([der.SEQUENCE]):
         return iter((Entry(_read_der(data)),))
     return iter((Entry(_read_bare_base64(data)),))
@@ -161,28 +159,3 @@ def _read_bare_base64(data: bytes) -> Certificate:
     if not start.startswith(b"mi"):
         raise _FaultError("is no certificate: give PEM, DER, PKCS#12 or JKS")
     return _read_der(_decode_base64(data))
-
-
-def _is_pkcs12(data: bytes) -> bool:
-    """Tell a PFX by its version, INTEGER 3, where a certificate has a SEQUENCE (RFC 7292 section 4)."""
-    try:
-        tag, content, _ = der.read_element(data)
-    except ValueError:
-        return False
-    return tag == der.SEQUENCE and content.startswith(b"\x02\x01\x03")
-
-
-def _read_pkcs12(data: bytes, password: str | None) -> Iterator[Entry]:
-    try:
-        store = pkcs12.load_pkcs12(data, password.encode() if password is not None else None)
-    except ValueError as error:
-        advice = (
-            "needs its password" if password is None else "cannot be opened: the password is wrong or it is damaged"
-        )
-        raise _FaultError(f"is a PKCS#12 file that {advice}") from error
-    own = [store.cert] if store.cert else []
-    for entry in [*own, *store.additional_certs]:
-        alias = entry.friendly_name.decode(errors="replace") if entry.friendly_name else None
-        yield Entry(
-            parse_certificate(entry.certificate.public_bytes(Encoding.DER)), alias, is_chain=store.key is not None
-        )
