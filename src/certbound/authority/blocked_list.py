@@ -20,7 +20,7 @@ class _Signed:
     kid: str
     at: float
     jwt: str
-    etag: str
+    tag: str
 
 
 class BlockedList:
@@ -38,7 +38,10 @@ class BlockedList:
         self._kept: _Signed | None = None
 
     def signed_list(self) -> tuple[str, str]:
-        """Give the list as a JWT, and its entity tag. Raises OAuthError while the server does not know for sure."""
+        """Give the list as a JWT, and a tag that changes with it.
+
+        Raises OAuthError while the server does not know for sure what is blocked.
+        """
         self._registered.require_current()
         kept, blocked, key = self._kept, self._registered.blocked, self._registered.signing_key
         now = time.monotonic()
@@ -48,6 +51,6 @@ class BlockedList:
                 blocked, issuer=self._issuer, issued_at=issued_at, expires_at=issued_at + self._lifetime
             )
             jwt = sign(claims, key, typ=LIST_TYPE)
-            kept = _Signed(blocked, key.kid, now, jwt, f'"{hashlib.sha256(jwt.encode()).hexdigest()[:32]}"')
+            kept = _Signed(blocked, key.kid, now, jwt, hashlib.sha256(jwt.encode()).hexdigest()[:32])
             self._kept = kept
-        return kept.jwt, kept.etag
+        return kept.jwt, kept.tag
