@@ -1,11 +1,12 @@
 """A stolen key, first minute: which certificates and keys are refused everywhere, and what they obtained."""
 
+import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from certbound.authority.records import record
-from certbound.oauth.blocking import Blocked
+from certbound.oauth.blocking import MAXIMUM_ENTRIES, Blocked
 from certbound.store import blocks as stored_blocks
 from certbound.store import revision
 from certbound.store import tokens as stored_tokens
@@ -14,10 +15,12 @@ from certbound.store.blocks import BlockKind as Kind
 from certbound.store.engine import Connection
 from certbound.store.tokens import IssuedToken, RefreshToken
 
+log = logging.getLogger(__name__)
+
 MAX_OBTAINED = 1000
 """How many tokens of each kind are listed for a block, the newest first."""
 MAX_UNBOUND = 10_000
-"""How many living tokens without binding a block denies one by one."""
+"""How many living tokens without binding a block denies one by one, those that expire last; more are only logged."""
 UNSETTLED_SECONDS = 10
 """How long after a block the tokens that were under way when it came may still be turning up in the trail."""
 
@@ -64,6 +67,8 @@ def lift(connection: Connection, block_id: str, *, actor: str, now: int) -> Bloc
     """Lift a block; refresh tokens it revoked stay revoked. Raises BlockError."""
     revision.bump(connection)
     lifted = existing(connection, block_id)
+    # A token that was being recorded while the block was made may have escaped: it must not come to life now.
+    stored_tokens.revoke_obtained_with(connection, **_of(lifted), at=now)
     if not stored_blocks.lift(connection, block_id, now, actor):
         raise BlockError(f"block {block_id} was lifted before")
     detail = {"kind": lifted.kind, "sha256": lifted.sha256}
@@ -105,15 +110,24 @@ def load_blocked(connection: Connection, now: int) -> tuple[Blocked, bool]:
     blocked = Blocked(
         certificates=frozenset(bytes.fromhex(one.sha256) for one in in_force if one.kind == "certificate"),
         keys=frozenset(bytes.fromhex(one.sha256) for one in in_force if one.kind == "public_key"),
-        tokens=frozenset(_living_unbound(connection, in_force, now)),
+        tokens=_living_unbound(connection, in_force, now),
     )
     return blocked, all(one.created_at + UNSETTLED_SECONDS < now for one in in_force)
 
 
-def _living_unbound(connection: Connection, in_force: Iterable[Block], now: int) -> Iterable[str]:
-    """Name the tokens that no certificate check would stop: they are bound to nothing."""
-    for one in in_force:
-        yield from stored_tokens.living_unbound_with(connection, **_of(one), now=now, limit=MAX_UNBOUND)
+def _living_unbound(connection: Connection, in_force: Sequence[Block], now: int) -> frozenset[str]:
+    """Name the tokens that no certificate check would stop: they are bound to nothing.
+
+    No more in all than a list has room for: one that no API reads would be worse than one that lacks some.
+    """
+    found: set[str] = set()
+    for one in reversed(in_force):
+        most = min(MAX_UNBOUND, max(0, MAXIMUM_ENTRIES - len(in_force) - len(found)))
+        living = stored_tokens.living_unbound_with(connection, **_of(one), now=now, limit=most + 1)
+        if len(living) > most:
+            log.error("tokens without binding stay good until they expire, too many to deny", extra={"block": one.id})
+        found.update(living[:most])
+    return frozenset(found)
 
 
 def _of(one: Block) -> dict[str, str]:
