@@ -1,3 +1,7 @@
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -8,6 +12,7 @@ from fuzz.target import BrokenError, Target, TooMuchError, execute, expect
 
 from fuzz import __main__ as program
 
+PROJECT = Path(__file__).parent.parent.parent
 SEEDS, MUTATIONS = 600, 1000
 
 
@@ -46,3 +51,35 @@ def test_an_input_of_which_a_crash_is_known_is_replayed_by_its_file(
     kept.write_bytes(b"client_id=a")
     monkeypatch.setattr("sys.argv", ["fuzz", "--replay", str(kept)])
     assert program.main() == 0
+
+
+def test_the_program_says_how_much_it_tried() -> None:
+    """One second, for real; where atheris has no wheel it says so."""
+    command = [sys.executable, "-m", "fuzz", "--seconds", "1", "--target", "bearer.bearer_token"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if find_spec("atheris") is None:
+        assert (done.returncode, "wheels" in done.stderr) == (2, True)
+    else:
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"1 targets, [1-9][0-9,]* inputs, 0 crashes", done.stdout)
+
+
+PLANTED = """
+import sys
+from pathlib import Path
+from fuzz import every, guided
+from fuzz.target import Target
+every.TARGETS["planted"] = Target("planted", lambda data: data[:4][3], (ValueError,), lambda: [b"four"])
+guided.main("planted", 20, 1, Path(sys.argv[1]))
+"""
+
+
+def test_an_input_that_crashes_a_reader_is_found_and_kept(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PLANTED, tmp_path], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    if find_spec("atheris") is None:
+        assert "atheris" in done.stderr
+    else:
+        assert done.returncode == 77
+        assert len(next(tmp_path.glob("planted-crash-*")).read_bytes()) < 4
