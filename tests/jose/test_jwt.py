@@ -2,7 +2,9 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,9 +13,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.errors import SecurityWarning
 
-from certbound.jose.jwks import JWKSet, jwks_document, parse_jwks
-from certbound.jose.jwt import MAX_TOKEN_LENGTH, JWTError, sign, verify
+from certbound.jose.jwks import JWKSet, VerificationKey, jwks_document, parse_jwks
+from certbound.jose.jwt import (
+    MAX_TOKEN_LENGTH,
+    JWTError,
+    VerifiedJWT,
+    numeric_date,
+    sign,
+    unverified_claims,
+    verify,
+    verify_by_own_key,
+)
 from certbound.jose.keys import ALGORITHMS, SigningKey, generate_signing_key, load_signing_key
 
 CLAIMS = {"sub": "orders", "exp": 2**33, "unicode": "Zoë"}
@@ -295,3 +308,128 @@ def test_the_thumbprint_of_rfc_7638_is_the_kid() -> None:
         required = {name: jwk[name] for name in names[jwk["kty"]]}
         text = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
         assert key.kid == encode(hashlib.sha256(text).digest())
+
+
+def check_own(token: str, algorithms: Collection[str] = ALGORITHMS) -> tuple[VerifiedJWT, VerificationKey]:
+    return verify_by_own_key(token, algorithms=algorithms, typ={"dpop+jwt"})
+
+
+OWN = {"alg": "ES256", "typ": "dpop+jwt", "jwk": ES256.public_jwk}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_token_that_brings_its_own_key_verifies_by_it_and_names_it(algorithm: str) -> None:
+    key = KEYS[algorithm]
+    header = {"alg": algorithm, "typ": "dpop+jwt", "jwk": key.key.as_dict(private=False)}
+    verified, found = check_own(by_joserfc(header, key))
+    assert verified.claims == {"sub": "orders"}
+    assert found.thumbprint == key.kid
+    with pytest.raises(JWTError, match="not allowed"):
+        check_own(by_joserfc(header, key), [other for other in ALGORITHMS if other != algorithm])
+
+
+def by_joserfc(header: dict[str, Any], key: SigningKey) -> str:
+    registry = jws.JWSRegistry(algorithms=[key.algorithm], strict_check_header=False)
+    registry.max_header_length = MAX_TOKEN_LENGTH
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)
+        return jws.serialize_compact(header, b'{"sub":"orders"}', key.key, registry=registry)
+
+
+NOT_OWN: dict[str, dict[str, Any]] = {
+    **{case: {**OWN, **members} for case, members in BAD_HEADERS.items() if "jwk" not in case and "kid" not in case},
+    "another's key": {**OWN, "jwk": STRANGER.public_jwk},
+    "no key": {name: value for name, value in OWN.items() if name != "jwk"},
+    "a key that is null": {**OWN, "jwk": None},
+    "a key as text": {**OWN, "jwk": json.dumps(ES256.public_jwk)},
+    "a list of keys": {**OWN, "jwk": [ES256.public_jwk]},
+    "a set of keys": {**OWN, "jwk": {"keys": [ES256.public_jwk]}},
+    "its private key": {**OWN, "jwk": ES256.key.as_dict(private=True)},
+    "a symmetric key": {**OWN, "jwk": {"kty": "oct", "k": "c2VjcmV0"}},
+    "an encryption key": {**OWN, "jwk": {**ES256.public_jwk, "use": "enc"}},
+    "a key for another algorithm": {**OWN, "jwk": {**ES256.public_jwk, "alg": "ES384"}},
+    "a key of another kind": {**OWN, "jwk": KEYS["RS256"].public_jwk},
+    "a point off the curve": {**OWN, "jwk": {**ES256.public_jwk, "y": ES256.public_jwk["x"]}},
+    "a certificate beside it": {**OWN, "x5c": ["MIIB"]},
+}
+
+
+@pytest.mark.threat("43", "45", "B18")
+@pytest.mark.req("8725-10")
+@pytest.mark.parametrize("case", sorted(NOT_OWN))
+def test_a_token_does_not_verify_by_what_is_not_its_own_public_key(case: str) -> None:
+    assert check_own(forge(OWN))[1].thumbprint == ES256.kid
+    with pytest.raises(JWTError):
+        check_own(forge(NOT_OWN[case]))
+
+
+@pytest.mark.threat("44", "46", "B18")
+@pytest.mark.parametrize("algorithm", ["none", "NONE", "HS256", "HS512", ""])
+@pytest.mark.parametrize("form", sorted(_secrets()))
+def test_its_own_public_key_is_no_hmac_secret(form: str, algorithm: str) -> None:
+    signed = f"{encode(json.dumps({**OWN, 'alg': algorithm}).encode())}.{encode(b'{}')}"
+    for signature in ("", encode(hmac.digest(_secrets()[form], signed.encode(), "sha256"))):
+        for allowed in (ALGORITHMS, (*ALGORITHMS, algorithm)):
+            with pytest.raises(JWTError):
+                check_own(f"{signed}.{signature}", allowed)
+
+
+def test_a_header_member_that_nobody_knows_is_ignored() -> None:
+    assert check(forge({**HEADER, "x-ours": {"any": 1}, "client_id": "orders"})).claims == {"sub": "orders"}
+    assert check_own(forge({**OWN, "x-ours": ["any"]}))[0].claims == {"sub": "orders"}
+
+
+def test_a_header_may_be_longer_than_joserfc_thinks() -> None:
+    assert check(forge({**HEADER, "cty": "x" * 2000})).claims == {"sub": "orders"}
+
+
+def test_a_token_that_names_no_type_is_taken_where_the_caller_says_so_and_only_there() -> None:
+    def typed(header: dict[str, Any]) -> Mapping[str, Any]:
+        return verify(forge(header), PUBLISHED, algorithms=ALGORITHMS, typ={None, "jwt"}).claims
+
+    assert typed({"alg": "ES256"}) == {"sub": "orders"}
+    assert typed({"alg": "ES256", "typ": "application/JWT"}) == {"sub": "orders"}
+    for typ in list[Any]((None, "", 7, [], ["JWT"], {}, "at+jwt")):
+        with pytest.raises(JWTError, match="kind of token"):
+            typed({"alg": "ES256", "typ": typ})
+    with pytest.raises(JWTError, match="kind of token"):
+        check(forge({"alg": "ES256"}))
+
+
+def test_claims_can_be_seen_before_anything_is_verified() -> None:
+    head, payload, _ = GOOD.split(".")
+    assert unverified_claims(f"{head}.{payload}.") == {"sub": "orders"}
+    with pytest.raises(JWTError, match="longer than 20"):
+        unverified_claims(GOOD, max_length=20)
+
+
+@given(st.text(max_size=300) | st.lists(st.binary(max_size=80).map(encode), min_size=3, max_size=3).map(".".join))
+def test_junk_is_no_token_of_its_own_key_and_claims_nothing(token: str) -> None:
+    with pytest.raises(JWTError):
+        check_own(token)
+    with suppress(JWTError):
+        assert isinstance(unverified_claims(token), dict)
+
+
+@given(st.dictionaries(members, json_values | st.sampled_from([OWN["jwk"], "ES256", "dpop+jwt"]), max_size=5))
+def test_any_header_gives_an_own_key_or_a_jwt_error(header: dict[str, Any]) -> None:
+    with suppress(JWTError):
+        assert check_own(forge({**OWN, **header}))[1].thumbprint == ES256.kid
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.5, -1, 2**53, -(2**53)])
+def test_a_number_of_seconds_is_a_time(value: float) -> None:
+    assert numeric_date({"exp": value}, "exp") == value
+
+
+@pytest.mark.parametrize(
+    "value", [True, False, "1", [], {}, 2**53 + 1, 10**400, 1e300, float("nan"), float("inf"), float("-inf")]
+)
+def test_what_is_no_number_of_seconds_is_refused(value: Any) -> None:
+    with pytest.raises(JWTError, match="`exp`"):
+        numeric_date({"exp": value}, "exp")
+
+
+def test_an_absent_time_is_none() -> None:
+    assert numeric_date({"iat": 1}, "exp") is None
+    assert numeric_date({"exp": None}, "exp") is None

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 #: More keys than any issuer needs; a larger set is refused rather than searched.
 MAX_KEYS = 100
+
+#: Members of a JWK that are secret (RFC 7518 section 6): whoever sends one has no key of their own any more.
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
 PublicKey = ECKey | OKPKey | RSAKey
 _KINDS: dict[str, type[PublicKey]] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
@@ -21,8 +24,11 @@ _FITTING = {
     "EdDSA": ("OKP", "Ed25519"),
     "Ed25519": ("OKP", "Ed25519"),
 }
-#: What joserfc raises for members that are no key.
-_UNUSABLE = (JoseError, ValueError, TypeError, KeyError)
+#: What joserfc raises for members that are no key; of a short RSA key it warns, which may be made an error.
+_UNUSABLE = (JoseError, ValueError, TypeError, KeyError, SecurityWarning)
+#: At least 2048 bits (RFC 7518 section 3.3); above 8192, or with a long exponent, a signature costs its verifier much.
+_RSA_BITS = range(2048, 8193)
+_RSA_EXPONENT = range(65537, 2**64)
 
 
 class JWKSError(ValueError):
@@ -38,6 +44,12 @@ class VerificationKey:
     key_type: str
     curve: str | None
     key: PublicKey
+
+    @property
+    def thumbprint(self) -> str:
+        """Give base64url(SHA-256) of the required members without padding; equal keys have equal ones (RFC 7638)."""
+        kind = _KINDS[self.key_type]
+        return kind.import_key(self.key.as_der(private=False)).thumbprint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,24 @@ def parse_jwks(document: object) -> JWKSet:
     return JWKSet(tuple(key for key in map(_verification_key, members) if key is not None))
 
 
+def read_public_key(jwk: object) -> VerificationKey:
+    """Read one public signature key from decoded JSON; JWKSError says what is wrong with it.
+
+    A private member is refused, and so are members that are not written as RFC 7518 section 6 has them, as the key
+    would have more than one thumbprint (RFC 7638 section 7).
+    """
+    if not isinstance(jwk, Mapping):
+        raise JWKSError("a JWK was expected, which is an object")
+    if not PRIVATE_MEMBERS.isdisjoint(jwk):
+        raise JWKSError("the JWK holds a private key")
+    key = _verification_key(jwk)
+    if key is None:
+        raise JWKSError(f"not a public signature key of a kind and strength known here: {', '.join(_KINDS)}")
+    if key.key.thumbprint() != key.thumbprint:
+        raise JWKSError("the numbers of the JWK are not written in their one form: no leading zeros, no padding")
+    return key
+
+
 def jwks_document(public_jwks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Make the JWK Set to publish of the public members of keys."""
     return {"keys": [dict(jwk) for jwk in public_jwks]}
@@ -84,6 +114,8 @@ def _verification_key(member: object) -> VerificationKey | None:
         key.public_key  # noqa: B018  builds the key, so that a point off the curve shows here (RFC 8725 section 3.4)
     except _UNUSABLE:
         return None
+    if isinstance(key, RSAKey) and not _is_strong(key):
+        return None
     kid, algorithm = member.get("kid"), member.get("alg")
     return VerificationKey(
         kid=kid if isinstance(kid, str) else None,
@@ -92,6 +124,11 @@ def _verification_key(member: object) -> VerificationKey | None:
         curve=public.get("crv"),
         key=key,
     )
+
+
+def _is_strong(key: RSAKey) -> bool:
+    numbers = key.public_key.public_numbers()
+    return numbers.n.bit_length() in _RSA_BITS and numbers.e in _RSA_EXPONENT and numbers.e % 2 == 1
 
 
 def spki_of(jwk: Mapping[str, Any]) -> bytes:

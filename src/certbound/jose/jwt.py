@@ -3,21 +3,23 @@
 import json
 import warnings
 from base64 import urlsafe_b64decode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 
-from certbound.jose.jwks import JWKSet
+from certbound.jose.jwks import JWKSError, JWKSet, VerificationKey, read_public_key
 from certbound.jose.keys import SigningKey
 
 #: Bytes of a whole token; longer ones are refused unread.
 MAX_TOKEN_LENGTH = 16_384
 
 # A header that brings its own key, or that changes what is signed, is never honoured (RFC 8725 sections 3.2 and 3.10).
-_REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
+_REFUSED_HEADERS: Final = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
+#: Seconds since the epoch up to which a float counts every second; no time anybody means is later.
+_LATEST: Final = 2**53
 
 
 class JWTError(ValueError):
@@ -51,28 +53,90 @@ def verify(
     keys: JWKSet,
     *,
     algorithms: Collection[str],
-    typ: Collection[str],
+    typ: Collection[str | None],
     max_length: int = MAX_TOKEN_LENGTH,
 ) -> VerifiedJWT:
     """Check the signature of a compact JWS and give its header and claims.
 
-    `algorithms` is the caller's allow-list, `typ` the media types it takes, in lower case without `application/`
-    (RFC 8725 sections 3.1 and 3.11), `max_length` in characters. Raises JWTError; nothing of a token that fails is
-    returned.
+    `algorithms` is the caller's allow-list, `typ` the media types it takes, in lower case without `application/`, with
+    None for a token that names none (RFC 8725 sections 3.1 and 3.11), `max_length` in characters. Raises JWTError;
+    nothing of a token that fails is returned.
     """
     header = _read_header(token, max_length)
-    algorithm, kid = header.get("alg"), header.get("kid")
-    if not isinstance(algorithm, str) or algorithm not in algorithms:
-        raise JWTError("signed with an algorithm that is not allowed here")
-    if refused := _REFUSED_HEADERS & header.keys():
-        raise JWTError(f"header members not accepted: {', '.join(sorted(refused))}")
-    if _media_type(header.get("typ")) not in typ:
-        raise JWTError("not the kind of token expected here (`typ`)")
+    algorithm = _check_header(header, algorithms, typ, _REFUSED_HEADERS)
+    kid = header.get("kid")
     if kid is not None and not isinstance(kid, str):
         raise JWTError("`kid` is no string")
     candidates = keys.candidates(kid, algorithm)
     if not candidates:
         raise JWTError("signed with a key that the issuer does not publish", unknown_key=True)
+    return _verified(token, header, candidates, algorithm, max_length)
+
+
+def verify_by_own_key(
+    token: str,
+    *,
+    algorithms: Collection[str],
+    typ: Collection[str | None],
+    max_length: int = MAX_TOKEN_LENGTH,
+) -> tuple[VerifiedJWT, VerificationKey]:
+    """Check a compact JWS by the public key in its own header `jwk`, and give it with that key (RFC 7515 4.1.3).
+
+    This proves that the sender holds the key and says nothing of who that is: only a kind of token that is meant so
+    may be read here. The arguments are those of `verify`; raises JWTError.
+    """
+    header = _read_header(token, max_length)
+    algorithm = _check_header(header, algorithms, typ, _REFUSED_HEADERS - {"jwk"})
+    try:
+        key = read_public_key(header.get("jwk"))
+    except JWKSError as error:
+        raise JWTError(f"the header `jwk`: {error}") from error
+    candidates = JWKSet((key,)).candidates(None, algorithm)
+    if not candidates:
+        raise JWTError("the key in the header `jwk` is not one for the algorithm")
+    return _verified(token, header, candidates, algorithm, max_length), key
+
+
+def unverified_claims(token: str, *, max_length: int = MAX_TOKEN_LENGTH) -> Mapping[str, Any]:
+    """Give what a compact JWS claims without a look at its signature: to find the keys to verify it with, no more.
+
+    Raises JWTError for what is none.
+    """
+    _read_header(token, max_length)
+    payload = token.split(".")[1]
+    return _read_object(_decode(payload, "claims"), "claims")
+
+
+def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
+    """Read a time in seconds since the epoch (RFC 7519 section 2), None if it is absent; JWTError if it is no number.
+
+    JSON as Python reads it knows NaN, Infinity, and integers that are no float.
+    """
+    value = claims.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -_LATEST <= value <= _LATEST:
+        raise JWTError(f"the time `{name}` is no number of seconds")
+    return value
+
+
+def _check_header(
+    header: Mapping[str, Any], algorithms: Collection[str], typ: Collection[str | None], refused: Collection[str]
+) -> str:
+    """Hold the header to what the caller takes, and give the algorithm."""
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        raise JWTError("signed with an algorithm that is not allowed here")
+    if found := header.keys() & refused:
+        raise JWTError(f"header members not accepted: {', '.join(sorted(found))}")
+    if _media_type(header) not in typ:
+        raise JWTError("not the kind of token expected here (`typ`)")
+    return algorithm
+
+
+def _verified(
+    token: str, header: Mapping[str, Any], candidates: Sequence[VerificationKey], algorithm: str, max_length: int
+) -> VerifiedJWT:
     for candidate in candidates:
         if (payload := _payload_if_signed(token, candidate.key, algorithm, max_length)) is not None:
             return VerifiedJWT(header=header, claims=_read_object(payload, "claims"))
@@ -80,8 +144,10 @@ def verify(
 
 
 def _payload_if_signed(token: str, key: Any, algorithm: str, max_length: int) -> bytes | None:
-    registry = jws.JWSRegistry(algorithms=[algorithm])
-    registry.max_payload_length = max_length  # the whole is no longer, and joserfc has a limit of its own
+    # Members that nobody knows are ignored (RFC 7515 section 4); those that would matter were refused before.
+    registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    # The whole is no longer, and joserfc has limits of its own.
+    registry.max_header_length = registry.max_payload_length = registry.max_signature_length = max_length
     try:
         if algorithm == "EdDSA":
             with _eddsa_by_its_old_name():
@@ -105,10 +171,14 @@ def _read_header(token: str, max_length: int) -> Mapping[str, Any]:
     head, *rest = token.split(".")
     if len(rest) != 2:  # noqa: PLR2004  header.payload.signature
         raise JWTError("not a compact JWS of three parts")
+    return _read_object(_decode(head, "header"), "header")
+
+
+def _decode(part: str, what: str) -> bytes:
     try:
-        return _read_object(urlsafe_b64decode(head + "=" * (-len(head) % 4)), "header")
+        return urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError as error:
-        raise JWTError("the header is not base64url of a JSON object") from error
+        raise JWTError(f"the {what} is not base64url") from error
 
 
 def _read_object(text: bytes, what: str) -> Mapping[str, Any]:
@@ -121,5 +191,8 @@ def _read_object(text: bytes, what: str) -> Mapping[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _media_type(typ: object) -> str:
+def _media_type(header: Mapping[str, Any]) -> str | None:
+    if "typ" not in header:
+        return None
+    typ = header["typ"]
     return typ.lower().removeprefix("application/") if isinstance(typ, str) else ""
