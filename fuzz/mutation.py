@@ -79,7 +79,7 @@ def json_text(data: bytes, choice: Random) -> bytes:
     holder, key = choice.choice(holders)
     value = holder[key]
     if isinstance(value, str) and value.startswith("MII") and choice.random() < 0.7:  # noqa: PLR2004 - most often
-        holder[key] = _in_base64(value.encode(), choice).decode()
+        holder[key] = _in_base64(value.encode("utf-8", "replace"), choice).decode("utf-8", "replace")
     elif isinstance(value, str) and choice.random() < 0.5:  # noqa: PLR2004 - half of the time
         holder[key] = octets(value.encode("utf-8", "surrogatepass"), choice).decode("utf-8", "replace")
     else:
