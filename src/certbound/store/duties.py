@@ -20,12 +20,27 @@ class Duty:
     next_run: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who performs something until when, in epoch seconds."""
+
+    holder: str
+    expires_at: int
+
+    def is_free(self, now: int, seconds: int) -> bool:
+        """Whether anybody may take it for `seconds`: it has ended, or it was taken by a clock that went wrong."""
+        return not now < self.expires_at <= now + _MAXIMUM_SKEW * seconds
+
+
+#: A lease that ends later than this many times its length from now was written by a clock that was far ahead.
+_MAXIMUM_SKEW = 3
 # As text, since SQLAlchemy knows ON CONFLICT by dialect only.
 _TAKE = text(
     "INSERT INTO lease (name, holder, expires_at) VALUES (:name, :holder, :expires_at)"
     " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at"
-    " WHERE lease.holder = excluded.holder OR lease.expires_at <= :now"
+    " WHERE lease.holder = excluded.holder OR lease.expires_at <= :now OR lease.expires_at > :latest"
 )
+_LEASE = select(*columns(lease, Lease)).where(lease.c.name == bindparam("of_name"))
 _RELEASE = delete(lease).where(lease.c.name == bindparam("of_name"), lease.c.holder == bindparam("of_holder"))
 _RECORD = text(
     f"INSERT INTO duty ({', '.join(duty.c.keys())})"  # noqa: S608 - names of columns
@@ -38,9 +53,16 @@ _DUTIES = select(*columns(duty, Duty)).order_by(duty.c.name)
 
 
 def take_lease(connection: Connection, name: str, holder: str, now: int, seconds: int) -> bool:
-    """Take or renew a lease until `now` + `seconds`; False while somebody else holds it."""
-    values = {"name": name, "holder": holder, "expires_at": now + seconds, "now": now}
+    """Take or renew a lease until `now` + `seconds`; False while somebody else holds it (`Lease.is_free`)."""
+    latest = now + _MAXIMUM_SKEW * seconds
+    values = {"name": name, "holder": holder, "expires_at": now + seconds, "now": now, "latest": latest}
     return connection.execute(_TAKE, values).rowcount == 1
+
+
+def read_lease(connection: Connection, name: str) -> Lease | None:
+    """Give a lease, run out or not; None if nobody ever took it or it was given up."""
+    row = connection.execute(_LEASE, {"of_name": name}).one_or_none()
+    return None if row is None else Lease(*row)
 
 
 def release_lease(connection: Connection, name: str, holder: str) -> bool:
