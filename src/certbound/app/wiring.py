@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,6 +58,8 @@ class Worker:
     upkeep: Upkeep
     outbound: tuple[Outbound, Outbound]
     listeners: tuple[Listener, ...]
+    retiring: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once another worker takes its place: it goes on answering, and leaves the upkeep to that one."""
 
     @contextlib.asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
@@ -71,12 +73,13 @@ class Worker:
         keeping = asyncio.create_task(self.registered.keep_current(), name="keep current")
         flushes = [batch.flush for batch in self.batches]
         flushing = asyncio.create_task(keep_flushing(flushes, ending), name="write batches")
-        upkeep = asyncio.create_task(self.upkeep.keep_running(ending), name="upkeep")
+        upkeep = asyncio.create_task(self.upkeep.keep_running(self.retiring), name="upkeep")
         try:
             yield
         finally:
             keeping.cancel()
             ending.set()
+            self.retiring.set()
             await asyncio.gather(keeping, flushing, upkeep, return_exceptions=True)
             for outbound in self.outbound:
                 outbound.close()
@@ -112,8 +115,10 @@ def make_worker(settings: Settings) -> Worker:
         _listener(listener, settings.limits, [*health, *(r for face in listener.serves for r in routes[face])])
         for listener in settings.listener
     )
-    fetching = partial(fetch, **way_out)
-    upkeep = Upkeep(store, partial(plan, store=store, fetch=fetching, retention=_retention(settings)), time.time)
+    duties = partial(
+        plan, store=store, fetch=partial(fetch, **way_out), retention=_retention(settings), reading=asyncio.Lock()
+    )
+    upkeep = Upkeep(store, duties, time.time)
     return Worker(store, registered, (trail, refusals, sightings), upkeep, outbound, listeners)
 
 

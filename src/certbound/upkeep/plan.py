@@ -1,5 +1,6 @@
 """Which duties there are, by what is registered now."""
 
+import asyncio
 from collections.abc import Iterator
 
 from certbound.store import revocation as stored_revocation
@@ -12,12 +13,17 @@ from certbound.upkeep.removal import Retention, remove_the_past
 from certbound.upkeep.running import Fetch, Task
 
 
-def plan(connection: Connection, *, store: Store, fetch: Fetch, retention: Retention) -> Iterator[Task]:
-    """List the duties: two that always are, one for each URL that a trust store names."""
+def plan(
+    connection: Connection, *, store: Store, fetch: Fetch, retention: Retention, reading: asyncio.Lock
+) -> Iterator[Task]:
+    """List the duties: two that always are, one for each URL that a trust store names.
+
+    `reading` is the lock under which one list at a time is read.
+    """
     yield warn_of_expiry(store)
     yield remove_the_past(store, retention)
     for source in stored_revocation.sources(connection):
-        yield refresh_crl(store, fetch, source.store, source.url)
+        yield refresh_crl(store, fetch, reading, source.store, source.url)
     for trust_store in stored_trust.stores(connection):
         if trust_store.bundle_url is not None:
             yield refresh_bundle(store, fetch, trust_store.name, trust_store.bundle_url)
