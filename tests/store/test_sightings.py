@@ -132,6 +132,65 @@ def test_certificates_that_run_out_are_listed_unless_their_client_has_moved_on(w
     assert expiring(with_clients, 2000, 5000) == []
 
 
+def retire(store: Store, sha256: str) -> None:
+    store.write(lambda connection: certificates.add(connection, certificate(sha256=sha256)))
+    store.write(lambda connection: certificates.retire(connection, "orders", sha256, 400))
+
+
+def test_a_retired_certificate_is_in_use_no_more(with_clients: Store) -> None:
+    record(
+        with_clients,
+        sighting(sha256="kept", not_after=1000, last_seen=200),
+        sighting(sha256="retired", not_after=1000, last_seen=300),
+    )
+    retire(with_clients, "retired")
+    assert expiring(with_clients, 0, 5000) == ["kept"]
+    in_use = with_clients.read(lambda connection: sightings.latest_by_client(connection, ["orders"]))
+    assert in_use["orders"].sha256 == "kept"
+    retire(with_clients, "kept")
+    assert expiring(with_clients, 0, 5000) == []
+    assert with_clients.read(lambda connection: sightings.latest_by_client(connection, ["orders"])) == {}
+
+
+def test_a_disabled_client_has_nothing_that_runs_out(with_clients: Store) -> None:
+    record(with_clients, sighting(not_after=1000), sighting("billing", not_after=1000))
+    with_clients.write(lambda connection: clients.set_disabled(connection, "billing", disabled=True, at=400))
+    assert expiring(with_clients, 0, 5000) == ["cc" * 32]
+
+
+def test_of_the_short_lived_those_in_the_last_third_of_their_life_are_listed(with_clients: Store) -> None:
+    record(
+        with_clients,
+        sighting(sha256="long", not_before=0, not_after=901),
+        sighting("billing", "short", not_before=0, not_after=900),
+    )
+
+    def listed(after: int, short_lived: int = 900) -> list[str]:
+        def work(connection: Connection) -> tuple[Sighting, ...]:
+            found = sightings.expiring(connection, 5000, after, short_lived=short_lived)
+            assert sightings.count_expiring(connection, 5000, after, short_lived=short_lived) == len(found)
+            return found
+
+        return [one.sha256 for one in with_clients.read(work)]
+
+    assert listed(599) == ["long"]
+    assert listed(600) == ["short", "long"]
+    assert listed(0, short_lived=899) == ["short", "long"]
+    assert listed(900) == ["long"]
+
+
+def test_what_was_warned_of_by_a_step_is_left_out_up_to_the_next(with_clients: Store) -> None:
+    record(with_clients, sighting(not_after=1000), sighting("billing", not_after=1001))
+    with_clients.write(lambda connection: sightings.set_warned(connection, "billing", "cc" * 32, 14))
+
+    def listed(step: int, limit: int = 10) -> list[str]:
+        found = with_clients.read(lambda connection: sightings.expiring(connection, 5000, 0, step=step, limit=limit))
+        return [one.client_id for one in found]
+
+    assert [listed(step) for step in (30, 14, 7)] == [["orders"], ["orders"], ["orders", "billing"]]
+    assert listed(7, limit=1) == ["orders"]
+
+
 def test_a_warning_is_noted(with_clients: Store) -> None:
     record(with_clients, sighting())
     assert with_clients.write(lambda connection: sightings.set_warned(connection, "orders", "cc" * 32, 14))

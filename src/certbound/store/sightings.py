@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy import Integer, and_, bindparam, delete, exists, func, or_, select, text, tuple_, update
 
 from certbound.store import certificates
 from certbound.store.engine import Connection
 from certbound.store.rows import columns, parameters
 from certbound.store.schema import client
+from certbound.store.schema import client_certificate as registered
 from certbound.store.schema import sighting as table
 
 
@@ -55,6 +56,11 @@ _OF_CLIENT = (
     .order_by(table.c.last_seen.desc(), table.c.first_seen.desc(), table.c.sha256)
     .limit(bindparam("page_size"))
 )
+_RETIRED = exists().where(
+    registered.c.client_id == table.c.client_id,
+    registered.c.sha256 == table.c.sha256,
+    registered.c.retired.is_not(None),
+)
 _RANKED = (
     select(
         *_COLUMNS,
@@ -65,7 +71,7 @@ _RANKED = (
         )
         .label("age"),
     )
-    .where(table.c.client_id.in_(bindparam("client_ids", expanding=True)))
+    .where(table.c.client_id.in_(bindparam("client_ids", expanding=True)), ~_RETIRED)
     .subquery()
 )
 _LATEST = select(*(_RANKED.c[column.name] for column in _COLUMNS)).where(_RANKED.c.age == 1)
@@ -73,16 +79,23 @@ _OTHER = table.alias("other")
 _NEWEST_FIRST_SEEN = (
     select(func.max(_OTHER.c.first_seen)).where(_OTHER.c.client_id == table.c.client_id).scalar_subquery()
 )
+_LIFETIME = table.c.not_after - table.c.not_before
+_RUNS_OUT = and_(
+    table.c.not_after > bindparam("after"),
+    table.c.not_after <= bindparam("before"),
+    or_(bindparam("short_lived") < _LIFETIME, 3 * (table.c.not_after - bindparam("after")) <= _LIFETIME),
+    or_(table.c.warned.is_(None), table.c.warned > bindparam("step", type_=Integer)),
+    table.c.last_seen >= _NEWEST_FIRST_SEEN,
+    ~_RETIRED,
+    exists().where(client.c.client_id == table.c.client_id, client.c.disabled.is_(False)),
+)
 _EXPIRING = (
     select(*_COLUMNS)
-    .where(
-        table.c.not_after > bindparam("after"),
-        table.c.not_after <= bindparam("before"),
-        table.c.last_seen >= _NEWEST_FIRST_SEEN,
-    )
+    .where(_RUNS_OUT)
     .order_by(table.c.not_after, table.c.client_id, table.c.sha256)
     .limit(bindparam("page_size"))
 )
+_COUNT_EXPIRING = select(func.count()).select_from(table).where(_RUNS_OUT)
 _WARNED = update(table).where(_KEY).values(warned=bindparam("step"))
 _OLD = (
     select(table.c.client_id, table.c.sha256).where(table.c.last_seen < bindparam("moment")).limit(bindparam("batch"))
@@ -111,18 +124,28 @@ def of_client(connection: Connection, client_id: str, *, limit: int = 100) -> tu
 
 
 def latest_by_client(connection: Connection, client_ids: Collection[str]) -> dict[str, Sighting]:
-    """Give the certificate that each client used last; one that was never seen has no entry."""
+    """Give the certificate that each client used last, retired ones aside; one that was never seen has no entry."""
     rows = connection.execute(_LATEST, {"client_ids": sorted(client_ids)})
     return {row.client_id: Sighting(*row) for row in rows}
 
 
-def expiring(connection: Connection, before: int, after: int, *, limit: int = 10_000) -> tuple[Sighting, ...]:
+def expiring(
+    connection: Connection, before: int, after: int, *, short_lived: int = 0, step: int = 0, limit: int = 10_000
+) -> tuple[Sighting, ...]:
     """List certificates that run out later than `after` and not later than `before`, the first to run out first.
 
-    One that its client has left behind is not among them: another was seen for the first time after its last use.
+    One that its client has left behind is not among them: another was seen for the first time after its last use, or
+    it was retired; nor is one of a disabled client. One that lives at most `short_lived` seconds is there in the last
+    third of its life only. Those that were warned of by this `step` or a smaller one are left out.
     """
-    rows = connection.execute(_EXPIRING, {"before": before, "after": after, "page_size": limit})
-    return tuple(Sighting(*row) for row in rows)
+    asked = {"before": before, "after": after, "short_lived": short_lived, "step": step, "page_size": limit}
+    return tuple(Sighting(*row) for row in connection.execute(_EXPIRING, asked))
+
+
+def count_expiring(connection: Connection, before: int, after: int, *, short_lived: int) -> int:
+    """Count what `expiring` lists, warned of or not."""
+    asked = {"before": before, "after": after, "short_lived": short_lived, "step": 0}
+    return int(connection.execute(_COUNT_EXPIRING, asked).scalar_one())
 
 
 def set_warned(connection: Connection, client_id: str, sha256: str, warned: int | None) -> bool:

@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 
-from certbound.authority.expiry import DAY, WARNING_DAYS, days_left, warning_days
+from certbound.authority.expiry import DAY, SHORT_LIVED, WARNING_DAYS, days_left
 from certbound.store import sightings
 from certbound.store.engine import Connection, Store
 from certbound.store.sightings import Sighting
@@ -37,9 +37,16 @@ def warn_of_expiry(store: Store) -> Task:
 def _newly_expiring(connection: Connection, now: int) -> list[Sighting]:
     """Choose the certificates that crossed a mark, and mark them, so that only one worker's log has each."""
     chosen = list[Sighting]()
-    for seen in sightings.expiring(connection, before=now + max(WARNING_DAYS) * DAY, after=now):
-        mark = warning_days(seen, now)
-        if mark is not None and (seen.warned is None or mark < seen.warned) and len(chosen) < _BATCH:
-            sightings.set_warned(connection, seen.client_id, seen.sha256, mark)
-            chosen.append(seen)
+    for days in WARNING_DAYS:
+        crossed = sightings.expiring(
+            connection,
+            before=now + days * DAY,
+            after=now,
+            short_lived=SHORT_LIVED,
+            step=days,
+            limit=_BATCH - len(chosen),
+        )
+        for seen in crossed:
+            sightings.set_warned(connection, seen.client_id, seen.sha256, days)
+        chosen += crossed
     return chosen

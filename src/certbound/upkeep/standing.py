@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from certbound.authority.expiry import DAY, WARNING_DAYS
+from certbound.authority.expiry import DAY, SHORT_LIVED, WARNING_DAYS
 from certbound.store import duties, sightings
 from certbound.store import revocation as stored_revocation
 from certbound.store.duties import Duty
@@ -21,9 +21,11 @@ class Standing:
 
 def read_standing(connection: Connection, now: int) -> Standing:
     """Read it; `now` in epoch seconds."""
-    ending = sightings.expiring(connection, before=now + max(WARNING_DAYS) * DAY, after=now)
     return Standing(
         duties=duties.duties(connection),
         crls=stored_revocation.crls(connection),
-        expiring={days: sum(seen.not_after <= now + days * DAY for seen in ending) for days in WARNING_DAYS},
+        expiring={
+            days: sightings.count_expiring(connection, before=now + days * DAY, after=now, short_lived=SHORT_LIVED)
+            for days in WARNING_DAYS
+        },
     )
