@@ -12,6 +12,8 @@ EVERY_SECONDS = 300
 BATCH = 1000
 """Rows removed in one transaction, so that nobody waits long for it."""
 MAX_BATCHES = 100
+SOON_SECONDS = 5
+"""When it goes on where there was more than it removes in one run."""
 DAY = 86_400
 
 
@@ -29,13 +31,18 @@ def remove_the_past(store: Store, retention: Retention) -> Task:
     """Make the duty."""
 
     async def run(now: int) -> int:
-        for remove in _removals(retention, now):
-            for _ in range(MAX_BATCHES):
-                if await store.writing(remove) < BATCH:
-                    break
-        return EVERY_SECONDS
+        done = [await _remove(store, removal) for removal in _removals(retention, now)]
+        return EVERY_SECONDS if all(done) else SOON_SECONDS
 
     return Task("removal of old records", run)
+
+
+async def _remove(store: Store, removal: Callable[[Connection], int]) -> bool:
+    """Remove batch by batch; False if there may be more."""
+    for _ in range(MAX_BATCHES):
+        if await store.writing(removal) < BATCH:
+            return True
+    return False
 
 
 def _removals(retention: Retention, now: int) -> tuple[Callable[[Connection], int], ...]:
