@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from functools import partial
+from itertools import islice
 
 from certbound.certificates.certificate import Certificate
 from certbound.store import sightings
@@ -14,6 +15,8 @@ log = logging.getLogger(__name__)
 RECORD_SECONDS = 60
 """How exact the last sighting of a certificate is: it is written at most that often by a worker."""
 MAX_REMEMBERED = 10_000
+BATCH = 1000
+"""Written in one transaction, so that the issue trail, which is written by turns with it, waits for no more."""
 
 
 class Sightings:
@@ -27,7 +30,8 @@ class Sightings:
     def saw(self, client_id: str, certificate: Certificate, now: int) -> None:
         """Note that a client authenticated with a certificate at `now` (epoch seconds)."""
         key = (client_id, certificate.sha256)
-        if now - self._recorded.get(key, 0) < RECORD_SECONDS:
+        before = self._recorded.get(key)
+        if before is not None and 0 <= now - before < RECORD_SECONDS:  # a clock that was put back ends it too
             return
         self._recorded[key] = now
         self._recorded.move_to_end(key)
@@ -37,8 +41,11 @@ class Sightings:
             self._waiting[key] = _sighting(client_id, certificate, now)
 
     async def flush(self) -> None:
-        """Write what waits; where that fails it is seen again within a minute, if the client is still there."""
-        batch, self._waiting = self._waiting, {}
+        """Write what waits, a batch at most.
+
+        Where that fails it is seen again within a minute, if the client is still there.
+        """
+        batch = {key: self._waiting.pop(key) for key in list(islice(self._waiting, BATCH))}
         if not batch:
             return
         try:
