@@ -26,7 +26,7 @@ class Replaceable:
 
     def __init__(self, make: Callable[[], Worker]) -> None:
         self._make = make
-        self._worker = make()
+        self._worker = self._current = make()
         self._life = contextlib.AsyncExitStack()
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -59,8 +59,9 @@ class Replaceable:
             return
         for listener in self.listeners:
             _take_over(listener, worker)
+        self._current.retiring.set()  # else the background duties would go by the old settings for as long
         self._retire(self._life)
-        self._life = life
+        self._life, self._current = life, worker
         log.info("settings reloaded")
 
     def _retire(self, life: contextlib.AsyncExitStack) -> None:
