@@ -104,7 +104,7 @@ class ListenerSettings(Section):
     tls_key: Path | None = None
     """PEM file with the certificate's private key."""
     serves: tuple[Face, ...] = ("oauth",)
-    """What can be reached here."""
+    """What can be reached here: `oauth`, `metrics` (`/metrics`, which wants no certificate but, as yet, always TLS)."""
 
     @model_validator(mode="after")
     def _speaks_tls(self) -> Self:
