@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from certbound.store.engine import Store, StoreUnavailable
+from certbound.store.revocation import StoredCRL
 from certbound.upkeep.standing import Standing, read_standing
 
 
@@ -46,11 +47,11 @@ class _StandingCollector(Collector):
             failing.add_metric([duty.name], float(duty.failure is not None))
         ends = GaugeMetricFamily(
             "certbound_crl_next_update_timestamp_seconds",
-            "When a revocation list goes stale.",
+            "When a revocation list goes stale; the first of several that an issuer has for a trust store.",
             labels=["trust_store", "issuer", "kind"],
         )
-        for crl in self._standing.crls:
-            ends.add_metric([crl.store, crl.issuer, "delta" if crl.is_delta else "complete"], float(crl.next_update))
+        for labels, next_update in _first_ends(self._standing.crls).items():
+            ends.add_metric(labels, float(next_update))
         expiring = GaugeMetricFamily(
             "certbound_client_certificates_expiring",
             "Certificates that clients really use and that run out within so many days.",
@@ -59,3 +60,12 @@ class _StandingCollector(Collector):
         for days, count in self._standing.expiring.items():
             expiring.add_metric([str(days)], float(count))
         return [succeeded, failing, ends, expiring]
+
+
+def _first_ends(crls: Iterable[StoredCRL]) -> dict[tuple[str, str, str], int]:
+    """Give one end for each set of labels, which may stand once only: an issuer may have several keys and scopes."""
+    ends: dict[tuple[str, str, str], int] = {}
+    for crl in crls:
+        labels = (crl.store, crl.issuer, "delta" if crl.is_delta else "complete")
+        ends[labels] = min(crl.next_update, ends.get(labels, crl.next_update))
+    return ends
