@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certbound.oauth.errors import OAuthError
-from certbound.oauth.form import MAX_LENGTH, MAX_PARAMETERS, parse_form, printable
+from certbound.oauth.form import MAX_LENGTH, MAX_PARAMETERS, parse_form, parse_query, printable
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -44,6 +44,32 @@ def test_a_form_that_could_be_read_in_two_ways_is_refused(
 def test_a_missing_parameter_is_named() -> None:
     with pytest.raises(OAuthError, match="grant_type is missing"):
         parse_form(b"grant_type=", FORM).required("grant_type")
+
+
+def test_the_query_of_an_authorization_request_is_read_alike() -> None:
+    form = parse_query(b"client_id=a%20b&resource=x&resource=y&empty=&request=" + b"a" * 16_384)
+    assert (form.get("client_id"), form.all("resource"), form.get("empty")) == ("a b", ("x", "y"), None)
+
+
+@pytest.mark.threat("56")
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (b"client_id=a&client_id=b", "more than once"),
+        (b"client_id=a&client%5Fid=b", "more than once"),
+        (b"state=&state=b", "more than once"),
+        (b"redirect_uri=https://a.example&state=x&redirect_uri=https://a.example", "more than once"),
+        (b"request=" + b"a" * 16_385, "too long"),
+        (b"state=%00", "NUL"),
+        (b"state=%ff", "query is not form-encoded UTF-8"),
+        (b"state=\xff", "query is not form-encoded UTF-8"),
+        (b"&".join(b"p%d=1" % n for n in range(MAX_PARAMETERS + 1)), "100 parameters"),
+    ],
+)
+def test_a_query_that_could_be_read_in_two_ways_is_refused(query: bytes, said: str) -> None:
+    with pytest.raises(OAuthError, match=said) as refused:
+        parse_query(query)
+    assert refused.value.error == "invalid_request"
 
 
 @given(st.binary(max_size=300), st.one_of(st.just(FORM), st.text(max_size=40)), st.binary(max_size=3))

@@ -3,6 +3,10 @@
 OAuthError
 ├── invalid_request, invalid_scope, invalid_grant, unauthorized_client,   400  RFC 6749 section 5.2
 │   unsupported_grant_type
+├── access_denied, unsupported_response_type                              through the browser, RFC 6749 4.1.2.1
+├── login_required, consent_required, interaction_required,               likewise, OpenID Connect Core 3.1.2.6
+│   account_selection_required, request_not_supported,
+│   request_uri_not_supported, invalid_request_object
 ├── invalid_target                                                        400  RFC 8707 section 2
 ├── invalid_client                                                        401  RFC 6749 section 5.2
 └── temporarily_unavailable                                               503  with Retry-After

@@ -1,13 +1,20 @@
 """The parameters of a request, read once: every value bounded, nothing twice (RFC 6749 section 3.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from certbound.oauth.errors import OAuthError
 
 MAX_PARAMETERS = 100
-MAX_LENGTHS: Mapping[str, int] = {"client_id": 256, "scope": 4096, "username": 256, "password": 1024, "grant_type": 256}
+MAX_LENGTHS: Mapping[str, int] = {
+    "client_id": 256,
+    "scope": 4096,
+    "username": 256,
+    "password": 1024,
+    "grant_type": 256,
+    "request": 16_384,  # a signed request holds all the others (RFC 9101)
+}
 MAX_LENGTH = 8192
 """Characters of a parameter's value where MAX_LENGTHS does not name it; together the body's own cap holds."""
 _MEDIA_TYPE = "application/x-www-form-urlencoded"
@@ -47,20 +54,34 @@ def parse_form(body: bytes, content_type: str | None, query: bytes = b"") -> For
         raise OAuthError("invalid_request", f"send the parameters as {_MEDIA_TYPE}")
     if query:
         raise OAuthError("invalid_request", "send the parameters in the body, not in the query")
+    return _parse(body, "body")
+
+
+def parse_query(query: bytes) -> Form:
+    """Read the query of an authorization request (RFC 6749 section 3.1); `invalid_request` says what is wrong with it.
+
+    No secret belongs there: this is for the endpoints that browsers are sent to.
+    """
+    return _parse(query, "query")
+
+
+def _parse(encoded: bytes, where: str) -> Form:
     try:
         pairs = parse_qsl(
-            body.decode("utf-8"),
+            encoded.decode("utf-8"),
             keep_blank_values=True,
             max_num_fields=MAX_PARAMETERS,
             encoding="utf-8",
             errors="strict",
         )
     except ValueError as error:
-        raise OAuthError("invalid_request", "the body is not form-encoded UTF-8 of at most 100 parameters") from error
-    return Form(_collect(pairs))
+        text = f"the {where} is not form-encoded UTF-8 of at most {MAX_PARAMETERS} parameters"
+        raise OAuthError("invalid_request", text) from error
+    return form_of(pairs)
 
 
-def _collect(pairs: list[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+def form_of(pairs: Iterable[tuple[str, str]]) -> Form:
+    """Make a form of names and values, wherever they were written; `invalid_request` says what is wrong with them."""
     values: dict[str, tuple[str, ...]] = {}
     seen: set[str] = set()
     for name, value in pairs:
@@ -73,7 +94,7 @@ def _collect(pairs: list[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
             raise OAuthError("invalid_request", f"the parameter {printable(name)} holds a NUL character")
         if value:
             values[name] = (*values.get(name, ()), value)
-    return values
+    return Form(values)
 
 
 def printable(text: str, most: int = 64) -> str:
