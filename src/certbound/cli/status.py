@@ -75,7 +75,8 @@ def _registered(connection: Connection) -> dict[str, Any]:
 
 
 def _standing(connection: Connection) -> dict[str, Any]:
-    standing = read_standing(connection, int(time.time()))
+    now = int(time.time())
+    standing = read_standing(connection, now)
     return {
         "duties": [
             {
@@ -85,6 +86,16 @@ def _standing(connection: Connection) -> dict[str, Any]:
                 "failure": duty.failure,
             }
             for duty in standing.duties
+        ],
+        "revocation_lists": [
+            {
+                "trust_store": crl.store,
+                "issuer": crl.issuer,
+                "kind": "delta" if crl.is_delta else "complete",
+                "next_update": time_text(crl.next_update),
+                "stale": crl.next_update <= now,
+            }
+            for crl in standing.crls
         ],
         "certificates_expiring": {f"within_{days}_days": count for days, count in standing.expiring.items()},
     }
@@ -99,7 +110,7 @@ def _print(described: dict[str, Any]) -> None:
         if count
     }
     print_facts(facts | versions | {name.replace("_", " "): number for name, number in numbers.items()})
-    for title in ("listeners", "signing_keys", "duties"):
+    for title in ("listeners", "signing_keys", "duties", "revocation_lists"):
         rows = described.get(title, [])
         if rows:
             click.echo(f"\n{title.replace('_', ' ')}")
