@@ -1,8 +1,10 @@
+import asyncio
 import errno
 import logging
 import os
 import sqlite3
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,13 @@ from certbound.app.logs import configure_logging
 from certbound.app.replacing import Replaceable
 from certbound.app.serving import check_before_start
 from certbound.app.wiring import StartError, Worker, make_worker
+from certbound.authority import trust, trust_policies
+from certbound.authority.trust_policies import PolicyChanges
 from certbound.certificates.files import read_certificate
 from certbound.config.loading import load_settings
 from certbound.config.settings import LogSettings
+from certbound.fetch.document import Fetched, FetchError
+from certbound.fetch.trust import trust_roots
 from certbound.store.engine import Store
 from certbound.tls.context import DoorError
 
@@ -188,3 +194,41 @@ async def test_a_server_that_ends_right_after_a_reload_ends_what_was_replaced_to
         await behind.replace()
     assert set(closed) == {worker.store for worker in made}
     assert len(made) == 2
+
+
+async def test_background_duties_go_to_the_worker_with_the_new_settings(config: Path) -> None:
+    made: list[Worker] = []
+
+    def make_one() -> Worker:
+        made.append(make_worker(load_settings(config, {})))
+        return made[-1]
+
+    behind = Replaceable(make_one)
+    async with behind.alive():
+        for _ in range(2):
+            await behind.replace()
+        assert [worker.retiring.is_set() for worker in made] == [True, True, False]
+    assert made[-1].retiring.is_set()
+
+
+async def test_background_duties_fetch_as_outbound_says(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[dict[str, Any]] = []
+
+    def fetching(url: str, **how: Any) -> Fetched:
+        fetched.append({"url": url, **how})
+        raise FetchError("not today")
+
+    monkeypatch.setattr("certbound.app.wiring.fetch", fetching)
+    outbound = '[outbound]\nallow = ["10.0.0.0/8"]\nproxy = "http://proxy.example:3128"\nca_file = "server.crt"\n'
+    rewrite(config, "[oauth]", f"{outbound}[oauth]")
+    worker = make_worker(load_settings(config, {}))
+    authority = make("CN=CA", ca=True).certificate
+    by: dict[str, Any] = {"actor": "tester", "now": 1}
+    url = "http://ca.example/ca.crl"
+    with worker.store as store:
+        store.write(partial(trust.add, name="own", certificates=[authority], intermediate=False, **by))
+        store.write(partial(trust_policies.update, name="own", changes=PolicyChanges(crl_urls=(url,)), **by))
+        await asyncio.gather(*await worker.upkeep.tick())
+    [how] = fetched
+    assert (how["url"], how["allow"], how["proxy"]) == (url, ("10.0.0.0/8",), "http://proxy.example:3128")
+    assert how["trust"].cert_store_stats()["x509"] == trust_roots().cert_store_stats()["x509"] + 1
