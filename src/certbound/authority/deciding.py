@@ -1,15 +1,19 @@
 """Who sent this? Decided by the rules, and again once a JWK Set or an OCSP answer that was missing is gathered."""
 
-from collections.abc import Collection
+from collections import ChainMap
+from collections.abc import Collection, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
 from certbound.authority.blocks import load_blocked
 from certbound.authority.client_keys import ClientKeySets, KnownKeys
 from certbound.authority.clients import find_registration
-from certbound.authority.ocsp_answers import OCSPAnswers
-from certbound.oauth.authentication import Decision, Known, Needs, authenticate
+from certbound.authority.ocsp_answers import OCSPAnswers, Pair
+from certbound.certificates.ocsp import OCSPAnswer
+from certbound.oauth.authentication import Decision, Known, authenticate
 from certbound.oauth.blocking import Blocked
+from certbound.oauth.client_jwks import ClientKeys
 from certbound.oauth.credentials import Credentials
 from certbound.oauth.registration import AuthenticationMethod, Registration
 from certbound.store.engine import Connection, Store
@@ -35,24 +39,24 @@ class Decider:
 
     async def decide(self, registration: Registration | None, credentials: Credentials, known: Known) -> Decided:
         """Decide as `oauth.authentication` does; what a decision needs is gathered, within 3 seconds, at most twice."""
-        published = None
-        known = replace(known, ocsp=self.ocsp_answers.known(known.now))
-        decision = authenticate(registration, credentials, known)
+        published, answers = None, dict[Pair, OCSPAnswer | str]()
+        kept = cast("MutableMapping[Pair, OCSPAnswer | str]", self.ocsp_answers.known(known.now))
+        known = replace(known, ocsp=ChainMap(answers, kept))  # which would be written to in its first part only
         for _ in range(MAX_ROUNDS):
+            decision = authenticate(registration, credentials, known)
             if registration is None or decision.needs is None:
-                break
+                return Decided(decision, published)
             if decision.needs.jwks:
                 published = await self._publish(registration, published)
                 registration = _with(registration, published)
-            known = await self._answer(known, decision.needs)
-            decision = authenticate(registration, credentials, known)
-        return Decided(decision, published)
+            answers |= await self.ocsp_answers.gather(decision.needs.ocsp)
+        return Decided(authenticate(registration, credentials, replace(known, is_all=True)), published)
 
     def still_rests(self, decided: Decided) -> bool:
         """Say whether an acceptance that rested on published keys would rest on the same ones now."""
         client = decided.decision.client
         uri = client.registration.client.jwks_uri if client is not None else None
-        return uri is None or self.client_keys.current(uri) is decided.published
+        return uri is None or (decided.published is not None and decided.published is self.client_keys.current(uri))
 
     async def _publish(self, registration: Registration, lacking: KnownKeys | None) -> KnownKeys | None:
         uri = registration.client.jwks_uri
@@ -60,17 +64,17 @@ class Decider:
             return None
         return await (self.client_keys.get(uri) if lacking is None else self.client_keys.refetch(uri, lacking))
 
-    async def _answer(self, known: Known, needs: Needs) -> Known:
-        if not needs.ocsp:
-            return known
-        return replace(known, ocsp={**known.ocsp, **await self.ocsp_answers.gather(needs.ocsp)})
-
 
 def _with(registration: Registration, published: KnownKeys | None) -> Registration:
-    if published is None or published.keys is None:
+    if published is None:
         return registration
-    by_key = registration.client.match_by_key
-    return replace(registration, certificates=published.keys.certificates, keys=published.keys.keys if by_key else ())
+    keys = published.keys or ClientKeys()
+    return replace(
+        registration,
+        certificates=keys.certificates,
+        keys=keys.keys if registration.client.match_by_key else (),
+        unpublished=published.failure,
+    )
 
 
 async def decide_once(

@@ -74,12 +74,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a decision rests on besides the registration: the time, what is offered, blocked and known of revocation."""
+    """What a decision rests on besides the registration: the time (aware), what is offered, blocked and known."""
 
     now: datetime
     enabled: Collection[AuthenticationMethod]
     blocked: Blocked = field(default_factory=Blocked)
     ocsp: OCSPAnswers = field(default_factory=dict)
+    is_all: bool = False
+    """Whether nothing more can be gathered: the decision stands by what there is, and has no `needs`."""
 
 
 def authenticate(registration: Registration | None, credentials: Credentials, known: Known) -> Decision:
@@ -168,17 +170,25 @@ def _check_subject(client: Client, certificate: Certificate) -> tuple[Check, ...
 def _through(store: TrustStore, certificate: Certificate, presented: Sequence[bytes], known: Known) -> _Outcome:
     """Decide whether one trust store vouches for the certificate, whoever it may mean."""
     leaf = check_pki_leaf(certificate, known.now, extended_key_usage=store.extended_key_usage)
+    if store.extended_key_usage != "optional":
+        leaf = tuple(_of(store, check) if check.check == "extended_key_usage" else check for check in leaf)
     chain = validate_chain(certificate, presented, store.anchors, stored=store.intermediates, now=known.now)
-    named = tuple(check._replace(expected=f"{check.expected} of {store.name}") for check in chain.checks)
     svid = () if store.trust_domain is None else (check_svid(certificate, store.trust_domain),)
-    checks = (*leaf, *named, *svid)
+    checks = (*leaf, *(_of(store, check) for check in (*chain.checks, *svid)))
     if not all(check.passed for check in checks):
         return _Outcome(checks)
     revocation = check_path(chain.path, store.revocation, store.crls, known.ocsp, known.now)
     ends = [linked.not_after for linked in chain.path]
     if revocation.good_until is not None:
         ends.append(revocation.good_until)
-    return _Outcome((*checks, *revocation.checks), min(ends), _ocsp_needs(store, revocation.missing))
+    named = (_of(store, check) for check in revocation.checks)
+    missing = () if known.is_all else revocation.missing
+    return _Outcome((*checks, *named), min(ends), _ocsp_needs(store, missing))
+
+
+def _of(store: TrustStore, check: Check) -> Check:
+    """Say which store it is whose rules a check is held to."""
+    return check._replace(expected=f"{check.expected} of {store.name}")
 
 
 def _ocsp_needs(store: TrustStore, missing: Sequence[tuple[Certificate, Certificate]]) -> Needs | None:
@@ -207,7 +217,7 @@ def _by_registered_certificate(registration: Registration, credentials: Credenti
         "certificate_registered", registered, _listed(registration), certificate.sha256.hex(), "RFC 8705 section 2.2"
     )
     certificate_checks = check_self_signed(certificate, known.now)
-    lacking = not registered and registration.client.jwks_uri is not None
+    lacking = not registered and registration.client.jwks_uri is not None and not known.is_all
     asks = lacking and all(check.passed for check in certificate_checks)
     return _Outcome((presence, match, *certificate_checks), certificate.not_after, Needs(jwks=True) if asks else None)
 
@@ -217,7 +227,8 @@ def _listed(registration: Registration) -> str:
     keys = [f"any certificate of the key {hashlib.sha256(key).hexdigest()}" for key in registration.keys]
     listed = [*certificates, *keys]
     more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more or "none registered"
+    absent = f" ({registration.unpublished})" if registration.unpublished is not None else ""
+    return (", ".join(listed[:_SHOWN]) + more or "none registered") + absent
 
 
 def _by_secret(registration: Registration, credentials: Credentials, _known: Known) -> _Outcome:

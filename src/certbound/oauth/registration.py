@@ -125,10 +125,12 @@ class Registration:
 
     `certificates` are those registered for `self_signed_tls_client_auth` and not retired, `keys` (SubjectPublicKeyInfo
     in DER) the bare ones that a client with `match_by_key` published; `trust` are the client's own trust stores, in the
-    order in which they are tried (RFC 8705 sections 2.2 and 7.4).
+    order in which they are tried (RFC 8705 sections 2.2 and 7.4). `unpublished` says in one line why the client's
+    `jwks_uri` gave nothing when it was asked last.
     """
 
     client: Client
     certificates: tuple[Certificate, ...] = ()
     keys: tuple[bytes, ...] = ()
     trust: tuple[TrustStore, ...] = ()
+    unpublished: str | None = None
