@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from tests.oauth.making import make, new_key
 
-from certbound.oauth.client_jwks import certificates_of
 from certbound.oauth.registering import (
     AcceptedRegistration,
     RegistrationRequest,
@@ -167,5 +166,96 @@ def test_the_certificates_of_a_jwk_set_are_registered_once() -> None:
     ],
 )
 def test_a_jwk_set_that_does_not_hold_together_is_refused(jwks: dict[str, Any], advice: str) -> None:
-    with pytest.raises(RegistrationError, match=advice):
-        certificates_of(jwks)
+    with pytest.raises(RegistrationError, match=advice) as refused:
+        accept("self_signed_tls_client_auth", jwks=jwks)
+    assert refused.value.member == "jwks"
+
+
+SELF_SIGNED = "self_signed_tls_client_auth"
+URI = "https://client.example/jwks"
+BARE = {name: value for name, value in MINE.jwk().items() if name != "x5c"}
+
+
+@pytest.mark.parametrize(
+    ("members", "member", "advice"),
+    [
+        ({"jwks_uri": URI}, "jwks_uri", "only"),
+        ({"method": "client_secret_basic", "jwks_uri": URI}, "jwks_uri", "only"),
+        ({"method": SELF_SIGNED, "jwks_uri": URI, "certificates": (MINE.certificate,)}, "jwks_uri", "either"),
+        ({"method": SELF_SIGNED, "jwks_uri": URI, "jwks": {"keys": [MINE.jwk()]}}, "jwks_uri", "either"),
+        ({"method": SELF_SIGNED, "jwks_uri": "http://client.example/jwks"}, "jwks_uri", "https"),
+        ({"method": SELF_SIGNED, "jwks_uri": "http://localhost/jwks"}, "jwks_uri", "https"),
+        ({"method": SELF_SIGNED, "jwks_uri": "https://me:pw@client.example/jwks"}, "jwks_uri", "without credentials"),
+        ({"method": SELF_SIGNED, "jwks_uri": "https://client.example/jwks#keys"}, "jwks_uri", "fragment"),
+        ({"method": SELF_SIGNED, "jwks_uri": "file:///etc/passwd"}, "jwks_uri", "https"),
+        ({"method": SELF_SIGNED, "jwks_uri": "https://"}, "jwks_uri", "https"),
+        ({"method": SELF_SIGNED, "jwks_uri": ""}, "jwks_uri", "https"),
+        ({"match_by_key": True}, "certbound_match_by_key", "only"),
+        ({"method": "client_secret_post", "match_by_key": True}, "certbound_match_by_key", "only"),
+        ({"method": SELF_SIGNED, "jwks": {"keys": [BARE]}}, "jwks", "at least one certificate"),
+        ({"method": SELF_SIGNED, "match_by_key": True}, "jwks", "at least one certificate"),
+        ({"method": SELF_SIGNED, "jwks": {"keys": []}, "match_by_key": True}, "jwks", "no key of the set"),
+        (
+            {"method": SELF_SIGNED, "certificates": (MINE.certificate,), "subject_attributes": {"O": "Example"}},
+            "certbound_subject_attributes",
+            "only",
+        ),
+        ({"method": "client_secret_post", "subject_attributes": {"O": "x"}}, "certbound_subject_attributes", "only"),
+        ({"subject_attributes": {"nonsense": "x"}}, "certbound_subject_attributes", "no known attribute type"),
+        ({"subject_attributes": {"O": "x", "2.5.4.10": "y"}}, "certbound_subject_attributes", "given twice"),
+        ({"subject_attributes": {"O": ""}}, "certbound_subject_attributes", "O"),
+        ({"subject": {}, "subject_attributes": {"O": "x"}, "trust": ()}, "certbound_trust", "at least one trust store"),
+        (
+            {
+                "subject": {"tls_client_auth_san_dns": "a.example", "tls_client_auth_san_ip": "::1"},
+                "subject_attributes": {"O": "x"},
+            },
+            "tls_client_auth_subject_dn",
+            "exactly one",
+        ),
+    ],
+)
+def test_what_says_which_certificates_mean_a_client_fits_its_method(
+    members: dict[str, Any], member: str, advice: str
+) -> None:
+    with pytest.raises(RegistrationError, match=advice) as refused:
+        accept(**members)
+    assert refused.value.member == member
+
+
+def test_published_keys_are_registered_by_their_uri_and_nothing_else() -> None:
+    accepted = accept(SELF_SIGNED, jwks_uri=URI)
+    assert (accepted.client.jwks_uri, accepted.client.jwks, accepted.certificates) == (URI, None, ())
+    assert accepted.client.certificate_metadata() == {"jwks_uri": URI}
+
+
+def test_a_set_of_bare_keys_is_registered_where_keys_may_match() -> None:
+    accepted = accept(SELF_SIGNED, jwks={"keys": [BARE]}, match_by_key=True)
+    assert (accepted.client.match_by_key, accepted.certificates) == (True, ())
+    mixed = accept(SELF_SIGNED, jwks={"keys": [BARE, MINE.jwk()]})
+    assert [certificate.der for certificate in mixed.certificates] == [MINE.der]
+
+
+@pytest.mark.parametrize("subject", [{}, PKI["subject"]])
+def test_attributes_stand_alone_or_beside_one_of_the_five(subject: dict[str, str]) -> None:
+    client = accept(subject=subject, subject_attributes={"serialNumber": "1234", "organizationIdentifier": "X"}).client
+    assert (client.subject is not None) == bool(subject)
+    assert client.certificate_metadata() == subject | {
+        "certbound_subject_attributes": {"serialNumber": "1234", "organizationIdentifier": "X"}
+    }
+
+
+def test_metadata_has_the_names_of_the_standards_and_says_nothing_that_is_not_registered() -> None:
+    plain, told = accept().client.as_metadata(), accept(diagnostics=True).client.as_metadata()
+    assert told == plain | {"certbound_diagnostics": True}
+    keyed = accept(SELF_SIGNED, jwks={"keys": [BARE]}, match_by_key=True).client.as_metadata()
+    assert (keyed["jwks"], keyed["certbound_match_by_key"]) == ({"keys": [BARE]}, True)
+    absent = {"jwks", "jwks_uri", "certbound_match_by_key", "certbound_diagnostics", "certbound_subject_attributes"}
+    assert absent.isdisjoint(plain)
+
+
+@pytest.mark.parametrize("method", ["tls_client_auth", "client_secret_basic", "none"])
+def test_any_client_may_be_told_why_it_is_refused(method: str) -> None:
+    grants = ("password",) if method == "none" else ()
+    assert accept(method, diagnostics=True, grant_types=grants).client.diagnostics
+    assert not accept(method, grant_types=grants).client.diagnostics

@@ -4,11 +4,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from certbound.certificates.subject import PARAMETERS, SubjectMatch
 from certbound.oauth.registration import AuthenticationMethod, Client
-from certbound.store import certificates, clients, tokens, trust
+from certbound.store import certificates, clients, schema, tokens, trust
 from certbound.store.engine import Connection, Store, StoreConflict
 
 from .values import certificate, client, full_client, refresh_token
@@ -51,6 +51,22 @@ def test_every_field_of_a_client_comes_back_as_it_was(store: Store) -> None:
 def test_every_method_comes_back(store: Store, method: AuthenticationMethod) -> None:
     add(store, client(token_endpoint_auth_method=method))
     assert load(store, "orders").client == client(token_endpoint_auth_method=method)
+
+
+def test_metadata_is_kept_under_its_wire_names_so_that_it_reads_the_same_everywhere(store: Store) -> None:
+    add(store, full_client())
+    kept = store.read(lambda connection: connection.execute(select(schema.client.c.metadata)).scalar_one())
+    assert full_client().certificate_metadata().items() <= kept.items()
+    assert set(kept) - set(full_client().as_metadata()) == set()
+
+
+def test_what_is_not_registered_is_not_kept_and_comes_back_as_its_default(store: Store) -> None:
+    add(store, client())
+    kept = store.read(lambda connection: connection.execute(select(schema.client.c.metadata)).scalar_one())
+    assert not {
+        name for name in kept if name.startswith(("certbound_match", "certbound_diag", "certbound_subj", "jwks"))
+    }
+    assert load(store, "orders").client == client()
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS)

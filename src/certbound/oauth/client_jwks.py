@@ -42,11 +42,6 @@ def read_client_jwks(document: object) -> ClientKeys:
     return known
 
 
-def certificates_of(jwks: Mapping[str, Any]) -> tuple[Certificate, ...]:
-    """Give the first certificate of each key's `x5c`; RegistrationError where the set does not hold together."""
-    return _read(jwks).certificates
-
-
 def _read(document: object) -> ClientKeys:
     keys = document.get("keys") if isinstance(document, Mapping) else None
     if not isinstance(keys, list) or len(keys) > MAX_KEYS:
