@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -113,6 +114,99 @@ def test_a_jwk_set_in_the_place_of_files_brings_its_own_certificates(house: Hous
     update(house, "alone", certificates=(third.certificate,))
     assert stored(house, "alone").client.jwks is None
     assert in_use(house, "alone") == {third.certificate.sha256.hex()}
+
+
+URI = "https://client.example/jwks"
+KEYED = {"keys": [FIRST.jwk(), {name: value for name, value in SECOND.jwk().items() if name != "x5c"}]}
+SOURCES: dict[str, dict[str, Any]] = {
+    "certificates": {"certificates": (FIRST.certificate,)},
+    "jwks": {"jwks": {"keys": [SECOND.jwk()]}},
+    "jwks_uri": {"jwks_uri": URI},
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(before, after) for before in SOURCES for after in SOURCES if before != after]
+)
+def test_certificates_come_from_one_source_and_another_takes_its_place(house: House, before: str, after: str) -> None:
+    register(house, "alone", "self_signed_tls_client_auth", **SOURCES[before])
+    there = in_use(house, "alone")
+    update(house, "alone", client_name="Renamed", **SOURCES[after])
+    client = stored(house, "alone").client
+    assert (client.jwks, client.jwks_uri) == (SOURCES[after].get("jwks"), SOURCES[after].get("jwks_uri"))
+    assert len(in_use(house, "alone")) == (after != "jwks_uri")
+    retired = {c.sha256 for c in stored(house, "alone").certificates if c.retired is not None}
+    assert retired == there
+    if there:  # what was in use before is retired, and stays so
+        with pytest.raises(ClientError, match="does not come back"):
+            update(house, "alone", **SOURCES[before])
+
+
+def test_a_change_of_something_else_keeps_the_source(house: House) -> None:
+    for name, source in SOURCES.items():
+        register(house, name, "self_signed_tls_client_auth", **source)
+        before, used = stored(house, name).client, in_use(house, name)
+        update(house, name, scopes=("read",), diagnostics=True)
+        assert stored(house, name).client == replace(before, scopes=("read",), diagnostics=True)
+        assert in_use(house, name) == used
+
+
+def test_a_client_of_bare_keys_keeps_them_with_all_else_that_means_it(house: House) -> None:
+    register(house, "keyed", "self_signed_tls_client_auth", jwks=KEYED, match_by_key=True)
+    update(house, "keyed", client_name="Renamed")
+    found = house.store.read(partial(clients.find_registration, client_id="keyed"))
+    assert found is not None
+    assert (found.certificates, found.keys) == ((FIRST.certificate,), (SECOND.certificate.spki,))
+    update(house, "keyed", match_by_key=False)
+    found = house.store.read(partial(clients.find_registration, client_id="keyed"))
+    assert found is not None
+    assert (found.certificates, found.keys) == ((FIRST.certificate,), ())
+
+
+def test_a_retired_certificate_of_a_set_does_not_come_back_and_hinders_no_other_change(house: House) -> None:
+    register(house, "keyed", "self_signed_tls_client_auth", jwks=KEYED, match_by_key=True)
+    sha256 = FIRST.certificate.sha256.hex()
+    house.store.write(partial(clients.retire_certificate, client_id="keyed", sha256=sha256, **house.by))
+    update(house, "keyed", client_name="Renamed")
+    found = house.store.read(partial(clients.find_registration, client_id="keyed"))
+    assert found is not None
+    assert (found.client.client_name, found.certificates) == ("Renamed", ())
+    assert found.keys == (SECOND.certificate.spki,)
+
+
+def test_a_client_that_publishes_its_certificates_is_given_none(house: House) -> None:
+    register(house, "alone", "self_signed_tls_client_auth", jwks_uri=URI)
+    with pytest.raises(ClientError, match="publishes its certificates itself"):
+        house.store.write(
+            partial(clients.add_certificate, client_id="alone", certificate=FIRST.certificate, **house.by)
+        )
+
+
+def test_attributes_take_the_place_of_a_subject_and_back(house: House) -> None:
+    attributes = {"serialNumber": "1234"}
+    update(house, "orders", subject_attributes=attributes)
+    client = stored(house, "orders").client
+    assert (client.subject is not None, client.certificate_metadata()["certbound_subject_attributes"]) == (
+        True,
+        attributes,
+    )
+    update(house, "orders", subject={})
+    client = stored(house, "orders").client
+    assert (client.subject, client.subject_attributes is not None, client.trust) == (None, True, ("partners",))
+    with pytest.raises(RegistrationError, match="exactly one"):
+        update(house, "orders", subject_attributes={})
+    update(house, "orders", subject={"tls_client_auth_san_ip": "::1"}, subject_attributes={})
+    assert stored(house, "orders").client.certificate_metadata() == {"tls_client_auth_san_ip": "::1"}
+
+
+def test_with_another_method_its_keys_and_attributes_go_and_diagnostics_stay(house: House) -> None:
+    register(house, "keyed", "self_signed_tls_client_auth", jwks=KEYED, match_by_key=True, diagnostics=True)
+    update(house, "keyed", token_endpoint_auth_method="client_secret_basic")
+    assert stored(house, "keyed").client.certificate_metadata() == {"certbound_diagnostics": True}
+    assert in_use(house, "keyed") == set()
+    update(house, "orders", subject_attributes={"O": "Example"})
+    update(house, "orders", token_endpoint_auth_method="self_signed_tls_client_auth", jwks_uri=URI)
+    assert stored(house, "orders").client.certificate_metadata() == {"jwks_uri": URI}
 
 
 def test_certificates_are_added_and_retired_one_by_one(house: House) -> None:

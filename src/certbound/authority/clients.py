@@ -133,7 +133,8 @@ def update(
     )
     _check_trust(connection, client)
     stored_clients.replace(connection, client, now)
-    _replace_certificates(connection, found, accepted.certificates, now)
+    if _brings_certificates(changes) or client.token_endpoint_auth_method != found.client.token_endpoint_auth_method:
+        _replace_certificates(connection, found, accepted.certificates, now)
     detail = {"before": _recorded(found), "after": _recorded(existing(connection, client_id))}
     record(connection, at=now, actor=actor, action="client.updated", target=client_id, detail=detail)
     return RegisteredNow(client, secret if client.token_endpoint_auth_method.has_secret else None)
@@ -237,11 +238,16 @@ def _kept_with_method(found: StoredClient, changes: ClientChanges) -> ClientChan
         match_by_key=client.match_by_key,
         bound=client.tls_client_certificate_bound_access_tokens,
     )
-    if changes.certificates is not None or changes.jwks is not None or changes.jwks_uri is not None:
+    if _brings_certificates(changes):
         return kept
     in_use = tuple(parse_certificate(c.der) for c in found.certificates if c.retired is None)
     keys_only = client.match_by_key and not in_use
     return replace(kept, certificates=in_use, jwks=client.jwks if keys_only else None, jwks_uri=client.jwks_uri)
+
+
+def _brings_certificates(changes: ClientChanges) -> bool:
+    """Say whether certificates come from a source that is given anew."""
+    return changes.certificates is not None or changes.jwks is not None or changes.jwks_uri is not None
 
 
 def _jwks(before: Client, after: Client, changes: ClientChanges) -> Mapping[str, Any] | None:
