@@ -1,7 +1,11 @@
+import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from certbound.certificates.files import read_certificate
 from certbound.store.audit import page
@@ -215,3 +219,82 @@ def test_the_list_is_plain_text_with_whole_values(certbound: Certbound) -> None:
     assert len(out.splitlines()) == 2
     assert certbound.json("client", "list", "--search", "nothing like it") == []
     assert len(certbound.json("client", "list", "--search", "BOLD")) == 1
+
+
+def without_certificate(self_signed: Path) -> dict[str, Any]:
+    """Give the key of a certificate as a JWK, by cryptography."""
+    key = x509.load_pem_x509_certificate(self_signed.read_bytes()).public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    numbers = key.public_numbers()
+    coordinates = {"x": numbers.x, "y": numbers.y}
+    encoded = {name: base64.urlsafe_b64encode(n.to_bytes(32, "big")).rstrip(b"=") for name, n in coordinates.items()}
+    return {"kty": "EC", "crv": "P-256"} | {name: text.decode() for name, text in encoded.items()}
+
+
+def test_a_client_may_publish_its_certificates_itself(certbound: Certbound, self_signed: Path) -> None:
+    create = ("client", "create", "p", "--auth", "self_signed_tls_client_auth", "--id", "p")
+    uri = "https://client.example/jwks"
+    assert "https" in certbound.refused(*create, "--jwks-uri", "http://client.example/jwks")
+    assert "either" in certbound.refused(*create, "--jwks-uri", uri, "--certificate", self_signed)
+    assert certbound.json(*create, "--jwks-uri", uri)["jwks_uri"] == uri
+    assert certbound.json("client", "show", "p")["jwks_uri"] == uri
+    assert uri in certbound.done("client", "show", "p")
+    certificate = certbound("client", "certificate", "add", "p", self_signed)
+    assert "publishes its certificates itself" in certificate.err
+
+    changed = certbound.json("client", "update", "p", "--certificate", self_signed)
+    assert "jwks_uri" not in changed
+    assert len(certbound.json("client", "certificate", "list", "p")) == 1
+    assert certbound.json("client", "update", "p", "--jwks-uri", uri)["jwks_uri"] == uri
+    [retired] = certbound.json("client", "certificate", "list", "p")
+    assert retired["retired"] is not None
+    assert "does not come back" in certbound.refused("client", "update", "p", "--certificate", self_signed)
+
+
+def test_bare_keys_mean_a_client_only_if_that_is_said(certbound: Certbound, self_signed: Path, tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [without_certificate(self_signed)]}))
+    create = ("client", "create", "p", "--auth", "self_signed_tls_client_auth", "--id", "p")
+    assert "at least one certificate" in certbound.refused(*create, "--jwks", tmp_path / "jwks.json")
+    client = certbound.json(*create, "--jwks", tmp_path / "jwks.json", "--match-by-key")
+    assert client["certbound_match_by_key"] is True
+    assert client["jwks"] == {"keys": [without_certificate(self_signed)]}
+    assert "matches by key" in certbound.done("client", "show", "p")
+    assert "at least one certificate" in certbound.refused("client", "update", "p", "--no-match-by-key")
+    renamed = certbound.json("client", "update", "p", "--name", "Renamed")
+    assert renamed == certbound.json("client", "show", "p") == client | {"client_name": "Renamed"}
+    off = certbound.json("client", "update", "p", "--no-match-by-key", "--certificate", self_signed)
+    assert {"certbound_match_by_key", "jwks"}.isdisjoint(off)
+    basic = ("client", "create", "b", "--auth", "client_secret_basic", "--match-by-key")
+    assert "self_signed_tls_client_auth only" in certbound.refused(*basic)
+
+
+def test_attributes_of_the_subject_stand_alone_or_beside_a_subject(certbound: Certbound, store: str) -> None:
+    create = ("client", "create", "a", "--auth", "tls_client_auth", "--id", "a", "--trust", store)
+    for wrong, advice in (
+        (["serialNumber"], "is no NAME=VALUE"),
+        (["O=a", "O=b"], "is given twice"),
+        (["nonsense=1"], "no known attribute type"),
+        ([f"O={'x' * 2000}"], "O"),
+    ):
+        options = [part for text in wrong for part in ("--subject-attribute", text)]
+        assert advice in certbound.refused(*create, *options)
+    attributes = ("--subject-attribute", "serialNumber=a=b, c", "--subject-attribute", "2.5.4.97=PSDSE-1")
+    client = certbound.json(*create, *attributes)
+    assert client["certbound_subject_attributes"] == {"serialNumber": "a=b, c", "organizationIdentifier": "PSDSE-1"}
+    assert not [name for name in client if name.startswith("tls_client_auth_")]
+    assert "serialNumber=a=b, c" in certbound.done("client", "show", "a")
+
+    both = certbound.json("client", "update", "a", "--subject-dn", "CN=a")
+    assert (both["tls_client_auth_subject_dn"], "certbound_subject_attributes" in both) == ("CN=a", True)
+    assert certbound.json("client", "update", "a", "--subject-dn", "") == client
+    assert "exactly one" in certbound.refused("client", "update", "a", "--subject-attribute", "")
+    swapped = certbound.json("client", "update", "a", "--san-dns", "a.example", "--subject-attribute", "")
+    assert (swapped["tls_client_auth_san_dns"], "certbound_subject_attributes" in swapped) == ("a.example", False)
+
+
+def test_a_client_in_the_making_may_be_told_why_it_is_refused(certbound: Certbound) -> None:
+    create = ("client", "create", "a", "--auth", "client_secret_basic", "--id", "a")
+    assert certbound.json(*create, "--diagnostics")["certbound_diagnostics"] is True
+    assert "diagnostics" in certbound.done("client", "show", "a")
+    assert certbound.json("client", "update", "a", "--scope", "x")["certbound_diagnostics"] is True
+    assert "certbound_diagnostics" not in certbound.json("client", "update", "a", "--no-diagnostics")

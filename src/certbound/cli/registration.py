@@ -165,7 +165,8 @@ def _words(values: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _subject(flags: dict[str, str | None]) -> dict[str, str] | None:
-    given = {f"tls_client_auth_{flag}": text for flag, text in flags.items() if text is not None}
+    typed = {f"tls_client_auth_{flag}": text for flag, text in flags.items() if text is not None}
+    given = {parameter: text for parameter, text in typed.items() if text}
     pasted = given.get(PARAMETERS[0])
     if pasted is not None:
         try:
@@ -175,7 +176,7 @@ def _subject(flags: dict[str, str | None]) -> dict[str, str] | None:
         for warning in warnings:
             note(f"--subject-dn {warning}")
         given[PARAMETERS[0]] = name.text
-    return given or None
+    return given if typed else None
 
 
 def _subject_attributes(given: Sequence[str]) -> dict[str, str] | None:
