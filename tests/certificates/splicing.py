@@ -1,9 +1,15 @@
-"""Certificates that no library would write, put together by hand; their signatures are wrong, as nobody looks here."""
+"""Certificates that no library would write, put together by hand; their signatures are wrong unless `signed`."""
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from certbound.certificates import der
 
-SUBJECT, PUBLIC_KEY = 5, 6
+SERIAL_NUMBER, SUBJECT, PUBLIC_KEY = 1, 5, 6
 """Places of members in the TBSCertificate of version 3 (RFC 5280 section 4.1)."""
+
+_INTEGER, _BIT_STRING = 0x02, 0x03
+_RSA, _EC = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a8648ce3d0201")
 
 
 def element(tag: int, content: bytes) -> bytes:
@@ -19,3 +25,25 @@ def spliced(certificate: bytes, place: int, member: bytes) -> bytes:
     members = [element(tag, content) for tag, content in der.read_all(tbs)]
     members[place] = member
     return element(der.SEQUENCE, element(der.SEQUENCE, b"".join(members)) + b"".join(element(*e) for e in rest))
+
+
+def signed(certificate: bytes, issuer: object) -> bytes:
+    """Sign anew what was spliced; the certificate must say ECDSA with SHA-256 already."""
+    assert isinstance(issuer, ec.EllipticCurvePrivateKey)
+    (tag, tbs), algorithm, _ = der.read_all(der.read_only(certificate, der.SEQUENCE))
+    body = element(tag, tbs)
+    signature = element(_BIT_STRING, b"\0" + issuer.sign(body, ec.ECDSA(hashes.SHA256())))
+    return element(der.SEQUENCE, body + element(*algorithm) + signature)
+
+
+def rsa_key(modulus: int, exponent: int) -> bytes:
+    """Encode a SubjectPublicKeyInfo of numbers that no library would take (RFC 3279 section 2.3.1)."""
+    numbers = b"".join(element(_INTEGER, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (modulus, exponent))
+    algorithm = element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, _RSA) + b"\x05\0")
+    return element(der.SEQUENCE, algorithm + element(_BIT_STRING, b"\0" + element(der.SEQUENCE, numbers)))
+
+
+def ec_key(parameters: bytes, point: bytes) -> bytes:
+    """Encode a SubjectPublicKeyInfo on whatever curve (RFC 5480 section 2)."""
+    algorithm = element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, _EC) + parameters)
+    return element(der.SEQUENCE, algorithm + element(_BIT_STRING, b"\0" + point))
