@@ -1,0 +1,258 @@
+"""Which certificates authenticate at all: rows 9 and 27 of the threats, and bad inputs B2 to B5."""
+
+import subprocess
+from base64 import encodebytes
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from tests.certificates.splicing import PUBLIC_KEY, SERIAL_NUMBER, element, rsa_key, signed, spliced
+from tests.oauth.making import Identity, dns
+from tests.rfc.conftest import authority, identity, now
+
+from certbound.certificates import der
+
+from .conftest import Target, bounded, failures
+from .handmade import Crafted
+
+VICTIM = [dns("victim.example")]
+DAY = timedelta(days=1)
+CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+EMAIL, ANY = ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+
+
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
+def leaf(target: Target, *extensions: x509.ExtensionType, critical: bool = False) -> Identity:
+    return identity(issuer=target.partners, san=VICTIM, extensions=[(one, critical) for one in extensions])
+
+
+def usage(*names: str) -> x509.KeyUsage:
+    return x509.KeyUsage(**{member: member in names for member in _USAGES})
+
+
+@pytest.mark.threat("B2")
+@pytest.mark.parametrize(("begins", "ends"), [(-2 * DAY, -DAY), (DAY, 2 * DAY), (-2 * DAY, timedelta(seconds=-2))])
+def test_outside_of_its_dates_a_certificate_is_refused_by_either_method(
+    target: Target, begins: timedelta, ends: timedelta
+) -> None:
+    dates: dict[str, Any] = {"not_before": now() + begins, "not_after": now() + ends}
+    client_id = target.client()
+    target.refuses(client_id, identity(issuer=target.partners, san=VICTIM, **dates), "validity", "chain")
+    alone = identity(**dates)
+    target.refuses(target.server.self_signed_client(alone), alone, "validity")
+
+
+@pytest.mark.threat("B2")
+def test_below_an_intermediate_that_has_expired_a_valid_certificate_is_refused(target: Target) -> None:
+    expired = authority("CN=Old", issuer=target.partners, not_before=now() - 2 * DAY, not_after=now() - DAY)
+    kept = target.refuses(target.client(), identity(issuer=expired, san=VICTIM), "chain")
+    assert failures(kept)["chain"] == "certificate has expired, at depth 1: CN=Old"
+
+
+@pytest.mark.threat("9", "B3")
+@pytest.mark.parametrize("critical", [False, True])
+@pytest.mark.parametrize(
+    ("purposes", "accepted"),
+    [
+        (None, True),
+        ([CLIENT], True),
+        ([SERVER, CLIENT], True),
+        ([ANY, CLIENT], True),
+        ([SERVER], False),
+        ([EMAIL], False),
+        ([ANY], False),
+        ([ObjectIdentifier("1.2.3.4")], False),
+    ],
+)
+def test_an_extended_key_usage_must_name_clients(
+    target: Target, *, purposes: list[ObjectIdentifier] | None, accepted: bool, critical: bool
+) -> None:
+    """The table of docs/threats.md."""
+    client_id = target.client()
+    shown = leaf(target, *([x509.ExtendedKeyUsage(purposes)] if purposes else []), critical=critical)
+    if accepted:
+        target.accepts(client_id, shown)
+    else:
+        target.refuses(client_id, shown, "extended_key_usage")
+
+
+@pytest.mark.threat("9")
+@pytest.mark.parametrize("purposes", [[EMAIL], [SERVER]])
+def test_an_authority_for_another_purpose_vouches_for_no_client(
+    target: Target, purposes: list[ObjectIdentifier]
+) -> None:
+    mail = authority("CN=Mail", issuer=target.partners, purposes=purposes)
+    shown = identity(issuer=mail, san=VICTIM, purposes=[CLIENT])
+    target.refuses(target.client(), shown, "path_extended_key_usage", "chain")
+    root = authority("CN=Mail root", purposes=purposes)
+    shown = identity(issuer=root, san=VICTIM, purposes=[CLIENT])
+    target.refuses(target.client(root), shown, "path_extended_key_usage", "chain")
+
+
+@pytest.mark.threat("B3")
+@pytest.mark.parametrize("critical", [False, True])
+@pytest.mark.parametrize(
+    ("names", "accepted"),
+    [
+        (["digital_signature"], True),
+        (["digital_signature", "key_encipherment"], True),
+        (["key_encipherment"], False),
+        (["content_commitment"], False),
+        (["key_agreement"], False),
+        (["key_cert_sign"], False),
+    ],
+)
+def test_a_key_usage_must_name_digital_signatures(
+    target: Target, *, names: list[str], accepted: bool, critical: bool
+) -> None:
+    """The table of docs/threats.md."""
+    client_id, shown = target.client(), leaf(target, usage(*names), critical=critical)
+    if accepted:
+        target.accepts(client_id, shown)
+    else:
+        target.refuses(client_id, shown, "key_usage")
+
+
+@pytest.mark.threat("B4")
+def test_an_authority_is_no_client_unless_its_certificate_is_registered(target: Target) -> None:
+    shown = authority("CN=sub", issuer=target.partners, san=VICTIM)
+    target.refuses(target.client(), shown, "not_a_ca")
+    target.accepts(target.server.self_signed_client(shown), shown)
+
+
+@pytest.mark.threat("B4")
+def test_a_path_longer_than_an_authority_allows_is_refused(target: Target) -> None:
+    last = authority("CN=Last", issuer=target.partners, path_length=0)
+    target.accepts(target.client(), identity(issuer=last, san=VICTIM))
+    beyond = authority("CN=Beyond", issuer=last)
+    kept = target.refuses(target.client(), identity(issuer=beyond, san=VICTIM), "chain")
+    assert "path length constraint exceeded" in failures(kept)["chain"]
+
+
+@pytest.mark.threat("B4")
+def test_a_demand_that_nobody_here_understands_is_refused(target: Target) -> None:
+    unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
+    target.accepts(target.client(), leaf(target, unknown))
+    target.refuses(target.client(), leaf(target, unknown, critical=True), "form", "chain")
+
+
+@pytest.mark.threat("B4")
+@pytest.mark.parametrize(
+    ("serial", "failed"),
+    [
+        ("00", {"certificate_presented"}),
+        ("80", {"certificate_presented"}),
+        ("ff7f", {"certificate_presented"}),
+        ("01" * 21, {"form"}),
+        ("00" + "ff" * 20, {"form"}),
+    ],
+)
+def test_a_serial_number_that_is_none_is_refused(target: Target, serial: str, failed: set[str]) -> None:
+    plain = leaf(target)
+    other = signed(spliced(plain.der, SERIAL_NUMBER, element(2, bytes.fromhex(serial))), target.partners.key)
+    target.refuses(target.client(), Crafted(other, plain.key), *failed)
+
+
+@pytest.mark.threat("B4")
+def test_a_certificate_of_version_1_is_refused(target: Target) -> None:
+    shown = _version_1(target.partners)
+    client_id = target.server.pki_client(target.partners, "subject_dn", "CN=first")
+    kept = target.refuses(client_id, shown, "form")
+    assert failures(kept)["form"] == "version 1"
+    target.accepts(target.server.self_signed_client(shown), shown)
+
+
+def _version_1(issuer: Identity) -> Identity:
+    """A TBSCertificate that begins with its serial number and ends with its key (RFC 5280 section 4.1)."""
+    plain = identity("CN=first", issuer=issuer)
+    (_, tbs), *rest = der.read_all(der.read_only(plain.der, der.SEQUENCE))
+    members = [element(*member) for member in der.read_all(tbs)][1 : PUBLIC_KEY + 1]
+    bare = element(der.SEQUENCE, element(der.SEQUENCE, b"".join(members)) + b"".join(element(*e) for e in rest))
+    return Identity(signed(bare, issuer.key), plain.key)
+
+
+def _rsa(bits: int) -> rsa.RSAPrivateKey:
+    """Let openssl make what cryptography would not."""
+    pem = subprocess.run(["openssl", "genrsa", str(bits)], capture_output=True, check=True).stdout
+    key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+def _huge() -> rsa.RSAPrivateKey:
+    """A key of 14,364 bits for which nobody had to look for primes: they are Mersenne's."""
+    p, q, e = (1 << 9941) - 1, (1 << 4423) - 1, 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), rsa.RSAPublicNumbers(e, p * q))
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+_WEAK = {
+    "RSA 512": lambda: _rsa(512),
+    "RSA 1024": lambda: _rsa(1024),
+    "RSA 2047": lambda: _rsa(2047),
+    "RSA exponent 3": lambda: rsa.generate_private_key(3, 2048),
+    "RSA 14364": _huge,
+}
+
+
+@pytest.mark.threat("27", "B5")
+@pytest.mark.parametrize("kind", _WEAK)
+def test_a_weak_or_huge_rsa_key_passes_the_handshake_and_authenticates_nobody(target: Target, kind: str) -> None:
+    """OpenSSL takes what its callback takes; the decision is ours, for both methods."""
+    key = _WEAK[kind]()
+    below, alone = identity(issuer=target.partners, san=VICTIM, key=key), identity(key=key, hash_algorithm=_hash(key))
+    client_id, registered = target.client(), target.server.self_signed_client(alone)
+    with bounded():
+        kept = target.refuses(client_id, below, "key_strength", "chain", by=target.lax_in_tls_1_2)
+        target.refuses(registered, alone, "key_strength", by=target.lax_in_tls_1_2)
+    assert failures(kept)["chain"] == "not looked at, as the certificate's own key is refused"
+    assert failures(kept)["key_strength"] == f"RSA {key.key_size} bits, exponent {key.public_key().public_numbers().e}"
+
+
+def _hash(key: rsa.RSAPrivateKey) -> hashes.HashAlgorithm:
+    return hashes.SHA224() if key.key_size < 1024 else hashes.SHA256()
+
+
+@pytest.mark.threat("B5")
+def test_an_rsa_key_that_hides_nothing_passes_the_handshake_and_authenticates_nobody(target: Target) -> None:
+    """Exponent 1: whoever reads the certificate can sign with its key."""
+    numbers = rsa.generate_private_key(65537, 2048).private_numbers()
+    n, p, q = numbers.public_numbers.n, numbers.p, numbers.q
+    private = b"".join(
+        element(2, i.to_bytes(i.bit_length() // 8 + 1, "big")) for i in (0, n, 1, 1, p, q, 1, 1, numbers.iqmp)
+    )
+    pem = b"-----BEGIN RSA PRIVATE KEY-----\n%b-----END RSA PRIVATE KEY-----\n" % encodebytes(element(0x30, private))
+    plain = leaf(target)
+    encoded = signed(spliced(plain.der, PUBLIC_KEY, rsa_key(n, 1)), target.partners.key)
+    target.refuses(target.client(), Crafted(encoded, plain.key, private=pem), "certificate_presented", by=target.lax)
+
+
+@cache
+def _other_keys() -> dict[str, Any]:
+    curves = (ec.SECP192R1(), ec.SECP224R1(), ec.SECP256K1(), ec.BrainpoolP256R1())
+    return {curve.name: ec.generate_private_key(curve) for curve in curves} | {"dsa": dsa.generate_private_key(1024)}  # noqa: S505
+
+
+@pytest.mark.threat("B5")
+@pytest.mark.parametrize("kind", ["secp192r1", "secp224r1", "secp256k1", "brainpoolP256r1", "dsa"])
+def test_a_key_that_tls_does_not_offer_ends_the_handshake_or_is_not_shown_and_authenticates_nobody(
+    target: Target, kind: str
+) -> None:
+    key = _other_keys()[kind]
+    below = identity(issuer=target.partners, san=VICTIM, key=key)
+    client_id = target.client()
+    with bounded():
+        # In TLS 1.3 the client finds no signature that both sides know, and sends no certificate.
+        target.refuses(client_id, below, "certificate_presented", by=target.lax)
