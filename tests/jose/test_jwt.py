@@ -21,6 +21,7 @@ from certbound.jose.jwt import (
     MAX_TOKEN_LENGTH,
     JWTError,
     VerifiedJWT,
+    jwt_id,
     numeric_date,
     sign,
     unverified_claims,
@@ -433,3 +434,16 @@ def test_what_is_no_number_of_seconds_is_refused(value: Any) -> None:
 def test_an_absent_time_is_none() -> None:
     assert numeric_date({"iat": 1}, "exp") is None
     assert numeric_date({"exp": None}, "exp") is None
+
+
+@pytest.mark.parametrize("value", ["a", "x" * 256, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "ä b"])
+def test_an_identifier_is_a_text_to_remember(value: str) -> None:
+    assert jwt_id({"jti": value}) == value
+
+
+@pytest.mark.parametrize("value", ["", "x" * 257, None, 1, ["a"], "a\nb", "a\0", "\ud800", "\u202e"])
+def test_what_cannot_be_remembered_is_no_identifier(value: Any) -> None:
+    with pytest.raises(JWTError, match="`jti`"):
+        jwt_id({"jti": value})
+    with pytest.raises(JWTError, match="`jti`"):
+        jwt_id({})

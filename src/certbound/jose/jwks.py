@@ -48,8 +48,8 @@ class VerificationKey:
     @property
     def thumbprint(self) -> str:
         """Give base64url(SHA-256) of the required members without padding; equal keys have equal ones (RFC 7638)."""
-        kind = _KINDS[self.key_type]
-        return kind.import_key(self.key.as_der(private=False)).thumbprint()
+        kind: Any = _KINDS[self.key_type]
+        return str(kind.import_key(self.key.public_key).thumbprint())  # by its numbers, however they were written
 
 
 @dataclass(frozen=True, slots=True)

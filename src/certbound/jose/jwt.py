@@ -20,6 +20,8 @@ MAX_TOKEN_LENGTH = 16_384
 _REFUSED_HEADERS: Final = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
 #: Seconds since the epoch up to which a float counts every second; no time anybody means is later.
 _LATEST: Final = 2**53
+#: Characters of an identifier; a UUID has 36.
+_LONGEST_JTI: Final = 256
 
 
 class JWTError(ValueError):
@@ -117,6 +119,14 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool) or not -_LATEST <= value <= _LATEST:
         raise JWTError(f"the time `{name}` is no number of seconds")
+    return value
+
+
+def jwt_id(claims: Mapping[str, Any]) -> str:
+    """Read the `jti` of a token that counts once (RFC 7519 section 4.1.7); JWTError if there is none to remember."""
+    value = claims.get("jti")
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_JTI or not value.isprintable():
+        raise JWTError(f"`jti` is no string of 1 to {_LONGEST_JTI} printable characters")
     return value
 
 
