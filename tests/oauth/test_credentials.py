@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certbound.oauth.client_assertion import ASSERTION_TYPE
 from certbound.oauth.credentials import ShownMethod, read_credentials
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import Form
@@ -28,7 +29,7 @@ def test_basic_is_form_decoded_after_it_is_split() -> None:
     [
         ({"client_id": "a"}, ShownMethod.NOTHING),
         ({"client_id": "a", "client_secret": "s"}, ShownMethod.SECRET_POST),
-        ({"client_id": "a", "client_assertion": "x"}, ShownMethod.ASSERTION),
+        ({"client_id": "a", "client_assertion": "x", "client_assertion_type": ASSERTION_TYPE}, ShownMethod.ASSERTION),
     ],
 )
 def test_what_the_body_shows(values: dict[str, str], shown: ShownMethod) -> None:
@@ -41,6 +42,10 @@ def test_what_the_body_shows(values: dict[str, str], shown: ShownMethod) -> None
         ({}, None),
         ({"client_secret": "s"}, basic("a:s")),
         ({"client_id": "a", "client_secret": "s", "client_assertion": "x"}, None),
+        ({"client_id": "a", "client_assertion": "x"}, None),
+        ({"client_id": "a", "client_assertion_type": ASSERTION_TYPE}, None),
+        ({"client_assertion": "x", "client_assertion_type": ASSERTION_TYPE}, basic("a:s")),
+        ({"client_id": "a", "client_assertion_type": ASSERTION_TYPE}, basic("a:s")),
         ({"client_id": "b"}, basic("a:s")),
         ({}, basic("a")),
         ({}, basic(":s")),
@@ -59,6 +64,46 @@ def test_credentials_that_are_none_or_more_than_one_are_an_invalid_request(
     with pytest.raises(OAuthError) as refused:
         read_credentials(form(**values), authorization, None)
     assert refused.value.error == "invalid_request"
+
+
+CLAIMING_A = "e30.eyJzdWIiOiJhIn0."
+
+
+def asserting(**values: str) -> Form:
+    return form(**{"client_assertion": CLAIMING_A, "client_assertion_type": ASSERTION_TYPE, **values})
+
+
+def test_an_assertion_is_kept_with_the_client_that_the_request_names_or_else_the_assertion() -> None:
+    named = read_credentials(asserting(client_id="b"), None, None)
+    assert (named.client_id, named.assertion, named.secret) == ("b", CLAIMING_A, None)
+    assert read_credentials(asserting(), None, None).client_id == "a"
+    assert CLAIMING_A not in repr(named)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"client_assertion_type": ASSERTION_TYPE.upper()},
+        {"client_assertion_type": ASSERTION_TYPE + " "},
+        {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"},
+        {"client_assertion_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"},
+        {"client_assertion": "x"},
+        {"client_assertion": "e30.e30."},
+    ],
+)
+def test_an_assertion_of_another_kind_or_of_nobody_is_an_invalid_client(values: dict[str, str]) -> None:
+    with pytest.raises(OAuthError) as refused:
+        read_credentials(asserting(**values), None, None)
+    assert refused.value.error == "invalid_client"
+
+
+@given(st.text(max_size=60))
+def test_whatever_the_assertion_is_it_is_kept_or_refused(text: str) -> None:
+    for assertion in (text, "e30." + text + ".", "e30." + b64encode(text.encode("utf-8", "replace")).decode() + "."):
+        try:
+            assert read_credentials(asserting(client_assertion=assertion), None, None).client_id
+        except OAuthError as error:
+            assert error.error in {"invalid_request", "invalid_client"}  # noqa: PT017 - either outcome is right
 
 
 @given(st.text(max_size=60))

@@ -6,6 +6,7 @@ from enum import StrEnum
 from urllib.parse import unquote_plus
 
 from certbound.certificates.presented import PresentedChain
+from certbound.oauth.client_assertion import ASSERTION_TYPE, claimed_client
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import MAX_LENGTHS, Form
 
@@ -21,16 +22,24 @@ class ShownMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The client a request claims to be, and what it shows for it. `presented` is the connection's certificate."""
+    """The client a request claims to be, and what it shows for it. `presented` is the connection's certificate.
+
+    With an `assertion` the `client_id` may be the one that the assertion itself names; nothing is proved by that.
+    """
 
     client_id: str
     shown: ShownMethod
     presented: PresentedChain | None
     secret: str | None = field(default=None, repr=False)
+    assertion: str | None = field(default=None, repr=False)
 
 
 def read_credentials(form: Form, authorization: str | None, presented: PresentedChain | None) -> Credentials:
-    """Read the credentials of a request; `invalid_request` for two methods at once or two client ids."""
+    """Read the credentials of a request; `invalid_request` for two methods at once or two client ids.
+
+    `invalid_client` for an assertion of another kind than RFC 7523 section 2.2's, and for one that names no client
+    where the request does not either.
+    """
     basic = _read_basic(authorization) if authorization is not None else None
     post = form.get("client_secret")
     asserts = form.get("client_assertion") is not None or form.get("client_assertion_type") is not None
@@ -43,10 +52,22 @@ def read_credentials(form: Form, authorization: str | None, presented: Presented
                 "invalid_request", "client_id in the body differs from the one in the Authorization header"
             )
         return Credentials(client_id, ShownMethod.SECRET_BASIC, presented, secret)
+    if asserts:
+        assertion = _read_assertion(form)
+        client_id = form.get("client_id") or claimed_client(assertion)
+        return Credentials(client_id, ShownMethod.ASSERTION, presented, assertion=assertion)
     client_id = form.required("client_id")
     if post is not None:
         return Credentials(client_id, ShownMethod.SECRET_POST, presented, post)
-    return Credentials(client_id, ShownMethod.ASSERTION if asserts else ShownMethod.NOTHING, presented)
+    return Credentials(client_id, ShownMethod.NOTHING, presented)
+
+
+def _read_assertion(form: Form) -> str:
+    """Read `client_assertion` and hold its type (RFC 7521 section 4.2)."""
+    assertion = form.required("client_assertion")
+    if form.required("client_assertion_type") != ASSERTION_TYPE:
+        raise OAuthError("invalid_client", f"client_assertion_type must be {ASSERTION_TYPE}")
+    return assertion
 
 
 def _read_basic(authorization: str) -> tuple[str, str]:
