@@ -54,8 +54,8 @@ class Refusals:
             },
         )
         now = self._clock()
-        self._left = min(float(self.BURST), self._left + (now - self._renewed_at) * self.PER_SECOND)
-        self._renewed_at = now
+        earned = max(0.0, now - self._renewed_at) * self.PER_SECOND  # clocks are set back at times
+        self._left, self._renewed_at = min(float(self.BURST), self._left + earned), now
         if self._left < 1 or len(self._waiting) >= self.BURST:
             self._passed_over += 1
             return reference
@@ -93,13 +93,18 @@ def certificate_facts(credentials: Credentials) -> dict[str, Any] | None:
 
 def parse_reference(text: str) -> str:
     """Read a reference as people say it: case aside, O for 0, I and L for 1, with or without hyphens."""
-    return text.upper().translate(str.maketrans("OIL", "011", "- "))
+    return text.upper().translate(str.maketrans("OIL", "011", "- \t\r\n"))
+
+
+def is_whole(text: str) -> bool:
+    """Say whether a kept text is what it was, and not the beginning of a longer one."""
+    return len(text) <= MAX_TEXT
 
 
 def _facts(certificate: Certificate) -> dict[str, Any]:
     return {
         "sha256": certificate.sha256.hex(),
-        "spki_sha256": certificate.spki_sha256.hex(),
+        "public_key_sha256": certificate.spki_sha256.hex(),
         "subject": _short(certificate.subject.text),
         "issuer": _short(certificate.issuer.text),
         "serial_number": f"{certificate.serial_number:x}",
@@ -109,7 +114,7 @@ def _facts(certificate: Certificate) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > MAX_TEXT:
+    if isinstance(value, str) and not is_whole(value):
         return f"{value[:MAX_TEXT]}..."
     return value
 

@@ -32,7 +32,7 @@ def _print_names(expected: DistinguishedName, found: DistinguishedName) -> None:
     lines = aligned(expected, found)
     rows = [(" ", "registered", "certificate"), *(_row(line.equal, line.expected, line.found) for line in lines)]
     width = max(len(text) for _, text, _ in rows)
-    first = next(number for number, line in enumerate(lines, 1) if not line.equal)
+    first = next((number for number, line in enumerate(lines, 1) if not line.equal), None)
     for number, (mark, left, right) in enumerate(rows):
         remark = "  <- first difference" if number == first else ""
         text = f"     {mark}  {left:{width}}  {right}{remark}"

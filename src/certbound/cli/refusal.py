@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from certbound.authority.refusals import parse_reference
+from certbound.authority.refusals import is_whole, parse_reference
 from certbound.certificates.check import Check
-from certbound.certificates.names import DistinguishedName, DistinguishedNameError, parse_rfc4514
+from certbound.certificates.names import DistinguishedName, parse_rfc4514
+from certbound.certificates.subject import PARAMETERS
 from certbound.cli.checks import print_checks
 from certbound.cli.deployment import opened
 from certbound.cli.output import json_option, print_facts, print_json, print_table, time_text
@@ -27,7 +28,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--client", "client_id", metavar="ID", help="Only those of this client_id.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
+@click.option("--limit", metavar="N", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
 @json_option
 @click.pass_obj
 def list_refusals(config: Path, client_id: str | None, limit: int, as_json: bool) -> None:
@@ -50,9 +51,10 @@ def list_refusals(config: Path, client_id: str | None, limit: int, as_json: bool
 @json_option
 @click.pass_obj
 def show(config: Path, reference: str, as_json: bool) -> None:
-    """Show every check of the refusal that REFERENCE stands for, as `certbound explain` does.
+    """Show why a request was refused, every check of it.
 
-    Refusals are kept as [retention] says, ten a second at most; those above that are in the log, under their reference.
+    REFERENCE is what the client was told. Refusals are kept as [retention] says, ten a second at most of each worker;
+    those above that are in the log only, under their reference.
     """
     with opened(config) as server:
         found = server.store.read(lambda connection: stored_refusals.load(connection, parse_reference(reference)))
@@ -71,10 +73,12 @@ def show(config: Path, reference: str, as_json: bool) -> None:
 
 
 def _subject(refusal: Refusal) -> DistinguishedName | None:
-    try:
-        return parse_rfc4514(refusal.certificate["subject"]) if refusal.certificate is not None else None
-    except (KeyError, DistinguishedNameError):  # it could not be read, or was too long to be kept whole
+    """Give the certificate's subject, where it and the name it is compared with were kept whole."""
+    subject = (refusal.certificate or {}).get("subject")
+    expected = [check["expected"] for check in refusal.checks if check["check"] == PARAMETERS[0]]
+    if subject is None or not all(map(is_whole, [subject, *expected])):
         return None
+    return parse_rfc4514(subject)
 
 
 def _members(refusal: Refusal) -> dict[str, Any]:
