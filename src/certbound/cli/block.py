@@ -37,11 +37,14 @@ def command(
 ) -> None:
     """Refuse a certificate or a key everywhere within 2 seconds, revoke what it obtained, and list that.
 
-    It holds for every client and method, at the token endpoint and at every API that uses certbound.resource.
+    It holds for every client and method, at the token endpoint and at every API that uses certbound.resource. Where a
+    private key is in the wrong hands, block the public key: it holds for every certificate of it, later ones included.
     """
     if ctx.invoked_subcommand is not None:
-        if thumbprint or public_key:
-            raise click.UsageError("give --thumbprint or --public-key without a subcommand", ctx)
+        if thumbprint or public_key or reason:
+            raise click.UsageError("--thumbprint, --public-key and --reason stand without a subcommand", ctx)
+        if as_json:
+            raise click.UsageError("--json stands at the end, after the subcommand", ctx)
         return
     if (thumbprint is None) == (public_key is None):
         raise click.UsageError("give either --thumbprint or --public-key, or one of: list, show, lift", ctx)
@@ -55,7 +58,8 @@ def command(
         revoked = {"refresh_tokens_revoked": made.revoked}
         print_json(_members(made.block) | revoked | {"obtained": _obtained(made.obtained)})
         return
-    click.echo(f"blocked: {made.block.id}, in force everywhere within 2 seconds; {made.revoked} refresh tokens revoked")
+    click.echo(f"blocked: {made.block.id}, in force everywhere within 2 seconds")
+    click.echo(f"refresh tokens revoked: {made.revoked}")
     _print_obtained(made.obtained)
 
 
@@ -80,7 +84,10 @@ def list_blocks(config: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(config: Path, block_id: str, as_json: bool) -> None:
-    """Show a block and all that its certificate or key obtained, as far as it is on record."""
+    """Show a block, and what its certificate or key obtained.
+
+    The record of an access token is written up to a second after it was issued, and kept as [retention] says.
+    """
     with opened(config) as server:
         found, obtained = server.store.read(
             lambda connection: (
