@@ -4,21 +4,23 @@ import contextlib
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, TypeVar
 
 import pytest
 from tests.oauth.making import Identity, dns
 from tests.rfc.conftest import SECONDS, Answer, Server, authority, identity, serving
 
-from certbound.authority import records
+from certbound.authority import records, registered
 from certbound.authority.refusals import Refusals
-from certbound.store import refusals
+from certbound.store import refusals, revision
 from certbound.store.refusals import Refusal
 
 CPU_SECONDS = 2
 LOOPBACK = {"CERTBOUND__OUTBOUND__ALLOW": '["127.0.0.0/8"]', "CERTBOUND__LISTENER__0__SERVES": '["oauth", "metrics"]'}
+_T = TypeVar("_T")
 _REFERENCE = re.compile(r"\(reference ([0-9A-Z]{10})\)")
 
 
@@ -53,11 +55,13 @@ class Target:
         found = _REFERENCE.search(answer.json["error_description"])
         assert found is not None, answer.body
         load = partial(refusals.load, reference=found[1])
-        ends = time.monotonic() + SECONDS
-        while (refusal := self.server.worker.store.read(load)) is None:
-            assert time.monotonic() < ends, "the refusal was not kept"
-            time.sleep(0.005)
-        return refusal
+        return _soon(lambda: self.server.worker.store.read(load))
+
+    def change(self, work: Callable[..., Any], **how: Any) -> None:
+        """Change something, and see the worker know it."""
+        self.server.write(work, **how)
+        written = self.server.worker.store.read(revision.read)
+        _soon(lambda: self.server.worker.registered._snapshot.revision >= written or None)
 
     def refuses(self, client_id: str, shown: Identity | None, *failed: str, by: Server | None = None) -> Refusal:
         """See that the request ends in `invalid_client`, and that exactly these checks are on record as failed."""
@@ -76,6 +80,15 @@ class Target:
         self.accepts(self.alone_client, self.alone)
 
 
+def _soon(found: Callable[[], _T | None]) -> _T:
+    """Give what is there within the time that nothing may take."""
+    ends = time.monotonic() + SECONDS
+    while (one := found()) is None:
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.005)
+    return one
+
+
 def failures(kept: Refusal) -> dict[str, str]:
     """Give what was found by each failed check."""
     return {check["check"]: check["found"] for check in kept.checks if not check["passed"]}
@@ -92,8 +105,9 @@ def bounded() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
-        # No test waits for a batch, and no refusal is passed over as one of too many.
+        # No test waits for a batch or a change, and no refusal is passed over as one of too many.
         patch.setattr(records, "FLUSH_SECONDS", 0.01)
+        patch.setattr(registered, "POLL_SECONDS", 0.05)
         patch.setattr(Refusals, "BURST", 100_000)
         server = stack.enter_context(serving(tmp_path_factory.mktemp("target"), environ=LOOPBACK))
         yield Target(server, authority("CN=Partners"))
