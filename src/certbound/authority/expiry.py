@@ -23,8 +23,8 @@ def days_left(seen: Sighting, now: int) -> int:
 
 def ending_text(seen: Sighting, now: int) -> str:
     """Say in a few words how long the certificate is good."""
-    left = seen.not_after - now
+    left, days = seen.not_after - now, days_left(seen, now)
     if left < 0:
         return "EXPIRED"
-    text = f"{left // DAY} days left" if left >= DAY else f"{left // 3600} h left"
+    text = f"{days} day{'' if days == 1 else 's'} left" if days else f"{left // 3600} h left"
     return f"{text}: RENEW" if warning_days(seen, now) is not None else text
