@@ -79,7 +79,7 @@ def _server(home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60
     while time.monotonic() < until and server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
