@@ -17,7 +17,13 @@ from certbound.oauth.authorization_request import AuthorizationPolicy, parse_aut
 from certbound.oauth.form import Form
 from certbound.oauth.profile import Profile
 from certbound.oauth.registration import AuthenticationMethod, Client
-from certbound.oauth.request_object import CLOCK_SKEW, MAX_LIFETIME, RequestObjectError, read_request_object
+from certbound.oauth.request_object import (
+    CLOCK_SKEW,
+    MAX_LIFETIME,
+    RequestObjectError,
+    _pairs,
+    read_request_object,
+)
 
 NOW = 1_800_000_000
 ISSUER = "https://as.example"
@@ -207,6 +213,14 @@ def test_however_deep_the_claims_are_they_are_read_or_refused(depth: int) -> Non
     payload = json.dumps(LEAST).encode()[:-1] + b',"claims":' + deep + b"}"
     with suppress(RequestObjectError):
         assert read_signed(payload).get("claims")
+
+
+def test_claims_deeper_than_can_be_written_are_refused() -> None:
+    claims: dict[str, Any] = {}
+    for _ in range(100_000):
+        claims = {"a": claims}
+    with pytest.raises(RequestObjectError, match="too deeply"):
+        list(_pairs({"claims": claims}))
 
 
 values = st.recursive(
