@@ -88,6 +88,7 @@ async def ask(answers: OCSPAnswers, responder: Server, ca: OpenSSLCA, certificat
     return gathered[certificate.sha256, ca.certificate.sha256]
 
 
+@pytest.mark.threat("28")
 @pytest.mark.parametrize(("name", "status"), [("good", "good"), ("bad", "revoked")])
 @pytest.mark.parametrize("signer", ["ca", "responder"])
 async def test_openssl_says_what_became_of_a_certificate(
@@ -242,6 +243,7 @@ async def test_the_failure_of_one_responder_is_not_that_of_another(
     assert isinstance(await ask(answers, responder, ca, good), OCSPAnswer)
 
 
+@pytest.mark.threat("28")
 async def test_an_answer_of_another_authority_is_refused(
     answers: OCSPAnswers, responder: Server, ca: OpenSSLCA, good: Certificate, tmp_path: Path
 ) -> None:
@@ -269,6 +271,7 @@ async def test_an_old_answer_comes_back_where_there_is_no_newer_one_for_whoever_
     assert "status 503" in str(await ask(answers, responder, ca, good))
 
 
+@pytest.mark.threat("28")
 async def test_a_responder_that_is_slow_is_left_within_three_seconds(
     answers: OCSPAnswers, responder: Server, ca: OpenSSLCA, good: Certificate
 ) -> None:

@@ -42,6 +42,7 @@ async def test_one_of_50_parallel_redemptions_succeeds(shared_store: Store) -> N
     assert (await house.refusal(house.refresh("app", won[0].refresh_token, None))).error == "invalid_grant"
 
 
+@pytest.mark.threat("6")
 @pytest.mark.parametrize("other", [make("CN=app"), None], ids=["another certificate", "no certificate"])
 async def test_a_bound_refresh_token_is_good_with_its_certificate_only(house: House, other: object) -> None:
     house.client("phone", "none", bound=True)

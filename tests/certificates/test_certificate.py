@@ -109,6 +109,7 @@ def test_a_certificate_without_subject_is_read(make: Any) -> None:
     assert not certificate.subject
 
 
+@pytest.mark.threat("B9")
 def test_trailing_bytes_and_truncation_are_refused(make: Any) -> None:
     """B9."""
     encoded = make()
@@ -125,11 +126,13 @@ def test_trailing_bytes_and_truncation_are_refused(make: Any) -> None:
             parse_certificate(bad)
 
 
+@pytest.mark.threat("B8")
 def test_a_certificate_of_more_than_64_kib_is_refused_before_it_is_read(make: Any) -> None:
     with pytest.raises(CertificateError, match="65536"):
         parse_certificate(make() + b"\0" * 65536)
 
 
+@pytest.mark.threat("27", "B7")
 def test_more_than_1000_alternative_names_are_refused_in_bounded_time(make: Any) -> None:
     """Row 27 of the threats (CVE-2025-58187) and B7."""
 
@@ -145,6 +148,7 @@ def test_more_than_1000_alternative_names_are_refused_in_bounded_time(make: Any)
     assert time.process_time() - started < 2
 
 
+@pytest.mark.threat("12", "B7")
 @pytest.mark.parametrize("names", [["DNS:victim.example\0.attacker.example"], ["a\nb"], ["a\x7fb"]])
 def test_a_san_with_characters_nobody_sees_is_refused(make: Any, names: list[str]) -> None:
     marked = [name.replace("\0", "!").replace("\n", "!").replace("\x7f", "!") for name in names]
@@ -180,6 +184,7 @@ def test_an_alternative_name_that_is_a_network_is_refused(make: Any) -> None:
         parse_certificate(encoded.replace(dns, network))
 
 
+@pytest.mark.threat("B4")
 @pytest.mark.parametrize("serial", ["00", "80", "ff7f"])
 def test_a_serial_number_that_is_not_positive_is_refused(make: Any, serial: str) -> None:
     """B4."""
@@ -190,6 +195,7 @@ def test_a_serial_number_that_is_not_positive_is_refused(make: Any, serial: str)
         parse_certificate(plain.replace(was, was[:2] + octets, 1))
 
 
+@pytest.mark.threat("26", "B5")
 @pytest.mark.parametrize("curve", ["prime256v1", "secp384r1"])
 def test_an_explicit_curve_is_refused_in_bounded_time(openssl: Any, curve: str) -> None:
     """Row 26 of the threats (CVE-2022-0778) and B5."""
@@ -202,6 +208,7 @@ def test_an_explicit_curve_is_refused_in_bounded_time(openssl: Any, curve: str) 
     assert time.process_time() - started < 2
 
 
+@pytest.mark.threat("B5")
 def test_a_point_that_is_not_on_its_curve_is_refused(make: Any) -> None:
     """B5."""
     encoded = make()
@@ -210,6 +217,7 @@ def test_a_point_that_is_not_on_its_curve_is_refused(make: Any) -> None:
         parse_certificate(encoded.replace(key, key[:-1] + bytes([key[-1] ^ 1])))
 
 
+@pytest.mark.threat("B9")
 @settings(deadline=None)
 @given(position=st.floats(0, 1, exclude_max=True), octet=st.integers(0, 255), cut=st.integers(0, 3))
 def test_damage_anywhere_gives_a_certificate_or_a_certificate_error(
@@ -221,6 +229,7 @@ def test_damage_anywhere_gives_a_certificate_or_a_certificate_error(
         parse_certificate(bytes(encoded[: len(encoded) - cut]))
 
 
+@pytest.mark.threat("B9")
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_refused(data: bytes) -> None:

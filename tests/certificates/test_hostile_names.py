@@ -34,6 +34,7 @@ def test_the_tests_own_splicing_is_sound(make: Any) -> None:
     assert _matches(make, _name(_attribute(b"Acme", oid=_O), _attribute(b"api")), "CN=api,O=Acme")
 
 
+@pytest.mark.threat("12", "B6")
 @pytest.mark.parametrize(
     "value",
     [
@@ -58,6 +59,7 @@ def test_a_subject_with_nul_invisible_or_broken_characters_is_refused(make: Any,
         parse_certificate(spliced(make(), SUBJECT, _name(_attribute(value))))
 
 
+@pytest.mark.threat("12", "B6")
 @pytest.mark.parametrize(
     "text", ["CN=victim\\00", "CN=victim\0", "CN=\\e2\\80\\8bvictim", "CN=victim\u202e", "CN=#0c0776696374696d00"]
 )
@@ -67,6 +69,7 @@ def test_such_a_subject_cannot_be_registered(text: str) -> None:
         SubjectMatch.parse("tls_client_auth_subject_dn", text)
 
 
+@pytest.mark.threat("13", "B6")
 @pytest.mark.parametrize(
     ("tag", "value"),
     [
@@ -92,6 +95,7 @@ def test_equal_names_of_every_string_type_case_and_spelling_match(
     assert not _matches(make, _name(_attribute(value, tag)), "CN=Api")
 
 
+@pytest.mark.threat("7", "B6")
 @pytest.mark.parametrize(
     "subject",
     [
@@ -116,6 +120,7 @@ def test_a_part_of_a_name_or_text_inside_it_is_never_taken_for_the_name(make: An
     assert not _matches(make, subject, "CN=victim")
 
 
+@pytest.mark.threat("7", "B6")
 def test_a_name_of_several_attributes_in_one_part_matches_as_a_set(make: Any) -> None:
     """Row 7, B6."""
     subject = _name(_attribute(b"a") + _attribute(b"b", oid=_O))
@@ -125,6 +130,7 @@ def test_a_name_of_several_attributes_in_one_part_matches_as_a_set(make: Any) ->
         assert not _matches(make, subject, other)
 
 
+@pytest.mark.threat("B6")
 @pytest.mark.parametrize(
     "subject",
     [
@@ -161,6 +167,7 @@ _KINDS: dict[str, x509.GeneralName] = {
 }
 
 
+@pytest.mark.threat("8", "B7")
 @pytest.mark.parametrize("parameter", [kind for kind in _KINDS if kind.startswith("tls")])
 @pytest.mark.parametrize("kind", _KINDS)
 def test_the_same_text_under_another_type_never_matches(make: Any, parameter: str, kind: str) -> None:
@@ -174,6 +181,7 @@ def _with_names(make: Any, *names: x509.GeneralName, **options: Any) -> Certific
     return parse_certificate(make(x509.SubjectAlternativeName(names), **options))
 
 
+@pytest.mark.threat("12", "B7")
 @pytest.mark.parametrize("kind", [x509.DNSName, x509.UniformResourceIdentifier, x509.RFC822Name])
 @pytest.mark.parametrize(
     "text", [b"victim.example\0.x", b"victim.example\n", b"victim.example\x7f", b"victim.examp\xe9"]
@@ -187,6 +195,7 @@ def test_an_alternative_name_with_nul_control_or_other_octets_is_refused(make: A
         parse_certificate(encoded.replace(placeholder.encode(), text))
 
 
+@pytest.mark.threat("7", "8", "B7")
 @pytest.mark.parametrize(
     ("parameter", "registered", "names"),
     [
@@ -236,6 +245,7 @@ def test_a_name_that_only_resembles_the_registered_one_does_not_match(
     assert match.check(_with_names(make, *map(kind, [*names, registered]))).passed
 
 
+@pytest.mark.threat("B7")
 @pytest.mark.parametrize(
     ("registered", "presented", "passed"),
     [

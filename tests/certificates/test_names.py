@@ -28,6 +28,7 @@ _names = st.lists(st.lists(_attributes, min_size=1, max_size=3).map(tuple), max_
 )
 
 
+@pytest.mark.threat("7")
 @settings(deadline=None)
 @given(_names)
 @example(DistinguishedName(((Attribute("2.5.4.3", ' #a\\,+"<>;= '),),)))
@@ -83,6 +84,7 @@ def test_case_and_spaces_never_matter_where_the_rule_ignores_them(name: Distingu
     assert hash(varied) == hash(name)
 
 
+@pytest.mark.threat("7")
 @settings(deadline=None)
 @given(_names.filter(lambda name: all(attribute.value for rdn in name.rdns for attribute in rdn)))
 def test_names_in_certificates_read_as_their_text_does(name: DistinguishedName) -> None:
@@ -139,6 +141,7 @@ def _escaped(value: str) -> str:
     ],
 )
 @pytest.mark.req("8705-07", "8705-12")
+@pytest.mark.threat("13", "B6")
 def test_equal_names_in_different_clothes_are_equal(one: str, other: str) -> None:
     one = one.replace("=+", "=\\+")
     assert parse_rfc4514(one) == parse_rfc4514(other)
@@ -165,6 +168,7 @@ def test_equal_names_in_different_clothes_are_equal(one: str, other: str) -> Non
     ],
 )
 @pytest.mark.req("8705-07")
+@pytest.mark.threat("13", "B6")
 def test_unequal_names_stay_unequal(one: str, other: str) -> None:
     assert parse_rfc4514(one) != parse_rfc4514(other)
 
@@ -250,6 +254,7 @@ def test_arbitrary_octets_are_a_name_or_refused(data: bytes) -> None:
 
 
 @pytest.mark.req("8705-07")
+@pytest.mark.threat("13", "B6")
 def test_the_same_subject_of_the_openssl_program_matches_in_any_string_type(openssl: Any) -> None:
     wanted = parse_rfc4514("cn=api 1,o=acme")
     for mask in ("utf8only", "default", "MASK:0x2", "MASK:0x800"):

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from hypothesis import given, settings
@@ -92,6 +93,7 @@ def _cased(data: st.DataObject, word: str) -> str:
     return data.draw(st.sampled_from([word, word.lower(), word.upper(), word.swapcase()]))
 
 
+@pytest.mark.threat("13", "B6")
 @settings(deadline=None)
 @given(_bases, st.data())
 def test_one_name_in_all_its_clothes_is_one_name(base: list[tuple[str, list[str]]], data: st.DataObject) -> None:
@@ -104,6 +106,7 @@ def test_one_name_in_all_its_clothes_is_one_name(base: list[tuple[str, list[str]
             assert parse_rfc4514(one.text) == other
 
 
+@pytest.mark.threat("13", "B6")
 @settings(deadline=None)
 @given(_bases, _bases, st.data())
 def test_two_names_are_equal_only_if_their_words_are(
@@ -116,6 +119,7 @@ def test_two_names_are_equal_only_if_their_words_are(
     assert (a == b) == (b == a) == (folded(one) == folded(other))
 
 
+@pytest.mark.threat("7", "B6")
 @settings(deadline=None)
 @given(_bases, st.data())
 def test_leaving_out_doubling_or_joining_a_part_makes_another_name(

@@ -41,6 +41,7 @@ def test_a_plain_leaf_passes(make: Any, now: datetime) -> None:
     assert _failed(check_self_signed(certificate, now)) == set()
 
 
+@pytest.mark.threat("B2")
 @pytest.mark.parametrize(
     ("from_start", "from_end", "passed"),
     [(-1, None, False), (0, None, True), (1, None, True), (None, -1, True), (None, 0, True), (None, 1, False)],
@@ -69,6 +70,7 @@ def test_validity_does_not_depend_on_the_zone_of_the_clock(make: Any, now: datet
     assert check_validity(certificate, elsewhere).expected == f"valid at {now.isoformat()}"
 
 
+@pytest.mark.threat("B5")
 @pytest.mark.parametrize(
     ("generate", "passed"),
     [
@@ -100,6 +102,7 @@ def test_weak_and_strange_keys_are_refused_for_both_methods(
     assert ("key_strength" in _failed(check_self_signed(certificate, now))) is not passed
 
 
+@pytest.mark.threat("27", "B5")
 @pytest.mark.parametrize(
     ("exponent", "bits"), [(1, 2048), (65536, 2048), (2**65 + 1, 2048), (65537, 8193), (65537, 16384)]
 )
@@ -119,6 +122,7 @@ def test_rsa_keys_nobody_should_compute_with_are_refused(make: Any, exponent: in
     assert time.process_time() - started < 2
 
 
+@pytest.mark.threat("B5")
 @pytest.mark.parametrize(("digest", "passed"), [("sha1", False), ("md5", False), ("sha256", True), ("sha512", True)])
 def test_a_signature_by_a_broken_hash_is_refused(openssl: Any, now: datetime, digest: str, passed: bool) -> None:
     """B5."""
@@ -135,6 +139,7 @@ _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_A
 _ANY, _EMAIL = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, ExtendedKeyUsageOID.EMAIL_PROTECTION
 
 
+@pytest.mark.threat("9", "B3")
 @pytest.mark.parametrize(
     ("purposes", "leaf", "ca"),
     [
@@ -173,6 +178,7 @@ def test_a_required_extended_key_usage_says_so(make: Any, now: datetime) -> None
     assert _failed(check_pki_leaf(certificate, now)) == set()
 
 
+@pytest.mark.threat("B3")
 @pytest.mark.parametrize(
     ("usage", "passed"),
     [
@@ -189,6 +195,7 @@ def test_a_key_usage_must_allow_signatures(make: Any, now: datetime, usage: x509
     assert _failed(check_self_signed(certificate, now)) == set()
 
 
+@pytest.mark.threat("B4")
 def test_a_ca_is_no_client_of_a_pki_but_may_be_registered_itself(make: Any, now: datetime) -> None:
     """B4."""
     certificate = parse_certificate(make(x509.BasicConstraints(ca=True, path_length=None)))
@@ -196,6 +203,7 @@ def test_a_ca_is_no_client_of_a_pki_but_may_be_registered_itself(make: Any, now:
     assert _failed(check_self_signed(certificate, now)) == set()
 
 
+@pytest.mark.threat("B4")
 def test_an_unknown_critical_extension_and_a_long_serial_number_are_refused(make: Any, now: datetime) -> None:
     """B4."""
     unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
@@ -212,6 +220,7 @@ def _with_serial_of_21_octets(encoded: bytes) -> Certificate:
     return replace(parse_certificate(encoded), serial_number=2**160 + 1)
 
 
+@pytest.mark.threat("B4")
 def test_version_1_is_refused_for_a_pki(openssl: Any, now: datetime) -> None:
     """B4."""
     openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "k.pem", "-subj", "/CN=x", "-out", "r.pem")
@@ -223,6 +232,7 @@ def test_version_1_is_refused_for_a_pki(openssl: Any, now: datetime) -> None:
     assert "is_a_ca" in _failed(check_path_certificate(certificate, is_anchor=True))
 
 
+@pytest.mark.threat("B4")
 def test_an_issuer_must_be_a_ca_that_may_sign(make: Any) -> None:
     ca = x509.BasicConstraints(ca=True, path_length=None)
     for extensions, passed in (

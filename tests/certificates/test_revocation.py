@@ -125,6 +125,7 @@ def test_every_certificate_but_the_anchor_is_looked_up(house: House) -> None:
     )
 
 
+@pytest.mark.threat("28")
 def test_a_revoked_leaf_is_refused_with_time_and_reason_whatever_the_policy(house: House) -> None:
     house.sub.revoke("leaf", "keyCompromise")
     crls = house.crls()
@@ -138,6 +139,7 @@ def test_a_revoked_leaf_is_refused_with_time_and_reason_whatever_the_policy(hous
         assert decision.good_until is None
 
 
+@pytest.mark.threat("28")
 def test_a_revoked_intermediate_is_refused_though_the_leaf_is_not_listed(house: House) -> None:
     (house.root.folder / "Sub.pem").write_bytes((house.sub.folder / "ca.pem").read_bytes())
     house.root.revoke("Sub", "CACompromise")
@@ -155,6 +157,7 @@ def test_a_certificate_on_hold_is_refused(house: House) -> None:
 # --- CRLs that are not there (threats R9)
 
 
+@pytest.mark.threat("28")
 def test_a_missing_crl_refuses_and_is_named(house: House) -> None:
     only_sub, only_root = house.read(house.sub.crl()), house.read(house.root.crl())
     assert _by_crl(house, only_root).checks[0].found == "CN=leaf: no CRL of CN=Sub"
@@ -171,6 +174,7 @@ def test_accepting_without_knowing_says_so_and_holds_a_minute(house: House) -> N
     assert decision.good_until == NOW + timedelta(seconds=60)
 
 
+@pytest.mark.threat("28")
 def test_a_stale_crl_refuses_beyond_grace(house: House) -> None:
     ends = NOW + _HOUR
     crls = house.read(house.sub.crl(ends=ends), house.root.crl(ends=NOW + DAY))
@@ -353,6 +357,7 @@ def test_answers_that_are_missing_are_asked_for_and_decided_again(house: House) 
     assert "CN=leaf: not revoked, says OCSP of " in second.checks[0].found
 
 
+@pytest.mark.threat("28")
 def test_a_revoked_certificate_is_refused_by_ocsp(house: House) -> None:
     for policy in (_BY_OCSP, _BY_EITHER, replace(_BY_OCSP, on_unavailable="accept")):
         revoked = OCSPAnswer("revoked", NOW, NOW + _HOUR, NOW - DAY, "keyCompromise")
@@ -361,6 +366,7 @@ def test_a_revoked_certificate_is_refused_by_ocsp(house: House) -> None:
         assert decision.checks[0].found == f"CN=leaf: revoked at {(NOW - DAY).isoformat()}: keyCompromise, says OCSP"
 
 
+@pytest.mark.threat("28")
 def test_an_intermediate_revoked_by_ocsp_is_refused(house: House) -> None:
     revoked = OCSPAnswer("revoked", NOW, NOW + _HOUR, NOW - DAY, None)
     decision = check_path(house.path, _BY_OCSP, [], _keyed(house, _good(), revoked), NOW)
@@ -368,6 +374,7 @@ def test_an_intermediate_revoked_by_ocsp_is_refused(house: House) -> None:
     assert "no reason given" in decision.checks[1].found
 
 
+@pytest.mark.threat("28")
 def test_unknown_refuses_even_where_not_knowing_is_accepted(house: House) -> None:
     answers = _keyed(house, OCSPAnswer("unknown", NOW, NOW + _HOUR), _good())
     for policy in (_BY_OCSP, _BY_EITHER):
@@ -376,6 +383,7 @@ def test_unknown_refuses_even_where_not_knowing_is_accepted(house: House) -> Non
         assert decision.checks[0].found == "CN=leaf: unknown to its issuer's OCSP responder"
 
 
+@pytest.mark.threat("28")
 def test_a_responder_that_is_down_is_quoted_and_not_asked_again(house: House) -> None:
     answers = _keyed(house, "ocsp.example: connection refused", _good())
     decision = check_path(house.path, _BY_OCSP, [], answers, NOW)
@@ -403,6 +411,7 @@ def test_an_answer_is_for_the_certificate_and_issuer_it_was_given_for(house: Hou
 # --- either
 
 
+@pytest.mark.threat("28")
 @pytest.mark.parametrize(
     ("crl", "answer", "passed", "missing"),
     [

@@ -56,6 +56,7 @@ def test_a_mismatch_names_the_first_differing_attribute(make: Any) -> None:
     assert check.found == "CN=test (at position 1 CN=test where CN=other is registered)"
 
 
+@pytest.mark.threat("B6")
 def test_the_empty_subject_matches_nothing(make: Any) -> None:
     empty = parse_certificate(make(subject=x509.Name([])))
     check = _dn("CN=a").check(empty)
@@ -67,6 +68,7 @@ def test_the_empty_subject_matches_nothing(make: Any) -> None:
 
 
 @pytest.mark.req("8705-13", "8705-14", "8705-16")
+@pytest.mark.threat("8", "B7")
 @pytest.mark.parametrize("parameter", _KINDS)
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_name_matches_against_its_own_type_only(make: Any, parameter: str, kind: str) -> None:
@@ -126,6 +128,7 @@ def test_ip_addresses_are_compared_in_binary(make: Any, text: str, value: str) -
 
 
 @pytest.mark.req("8705-15")
+@pytest.mark.threat("B7")
 def test_an_ipv4_mapped_address_is_no_ipv4_address(make: Any) -> None:
     mapped = x509.IPAddress(ipaddress.ip_address("::ffff:192.0.2.1"))
     assert not SubjectMatch.parse("tls_client_auth_san_ip", "192.0.2.1").check(_with_names(make, mapped)).passed
@@ -142,6 +145,7 @@ def test_an_email_ignores_case_in_its_domain_only(make: Any) -> None:
     assert not match.check(_with_names(make, x509.RFC822Name("example.org"))).passed
 
 
+@pytest.mark.threat("7", "B7")
 @pytest.mark.parametrize("text", ["https://a,DNS:victim.example", "https://a, DNS:victim.example", "https://a\"'"])
 def test_text_inside_a_name_is_never_taken_apart(make: Any, text: str) -> None:
     certificate = _with_names(make, x509.UniformResourceIdentifier(text))

@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from datetime import datetime
 
+import pytest
 from tests.certificates.vectors import FILES, contents, encodings
 
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
@@ -26,11 +27,13 @@ def _readable() -> list[Certificate]:
     return readable
 
 
+@pytest.mark.threat("B9")
 def test_each_is_a_certificate_or_refused_as_one() -> None:
     assert len(FILES) > 120
     assert len(_readable()) > 60
 
 
+@pytest.mark.threat("B9")
 def test_each_file_is_read_or_refused_as_a_file() -> None:
     read, refusals = 0, []
     for data in contents():
@@ -44,6 +47,7 @@ def test_each_file_is_read_or_refused_as_a_file() -> None:
     assert all(refusal.startswith("vector: ") and "\n" not in refusal for refusal in refusals)
 
 
+@pytest.mark.threat("B9")
 def test_each_is_an_authority_in_a_spiffe_bundle_or_spoils_it() -> None:
     read = 0
     for encoded in encodings():
@@ -56,6 +60,7 @@ def test_each_is_an_authority_in_a_spiffe_bundle_or_spoils_it() -> None:
             assert not parse_bundle(data)
 
 
+@pytest.mark.threat("B9")
 def test_each_that_is_read_is_decided_about_and_explained(now: datetime) -> None:
     values = ("CN=a,O=b", "a.example", "spiffe://a/b", "192.0.2.1", "a@b.example")
     matches = [SubjectMatch.parse(*pair) for pair in zip(PARAMETERS, values, strict=True)]

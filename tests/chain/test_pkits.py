@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from .pkits import REASONS, Outcome, outcomes, page
 
 
@@ -25,6 +27,7 @@ def test_every_test_of_the_sections_is_run() -> None:
     }
 
 
+@pytest.mark.threat("B22")
 def test_every_disagreement_with_nist_has_its_reason_and_none_accepts_what_nist_refuses() -> None:
     disagreements = _disagreements()
     assert disagreements.keys() == REASONS.keys()

@@ -64,6 +64,7 @@ def test_without_anchors_nothing_is_trusted(leaf: Any, intermediate: Any, root: 
 
 
 @pytest.mark.req("8705-44")
+@pytest.mark.threat("B1")
 def test_another_ca_of_the_same_name_is_another_ca(
     authorities: Any, leaf: Any, intermediate: Any, now: datetime
 ) -> None:
@@ -75,6 +76,7 @@ def test_another_ca_of_the_same_name_is_another_ca(
 
 
 @pytest.mark.req("8705-44")
+@pytest.mark.threat("B1")
 def test_a_whole_hierarchy_of_the_same_names_is_another_hierarchy(
     authorities: Any, root: Any, leaf: Any, now: datetime
 ) -> None:
@@ -106,6 +108,7 @@ def test_an_anchor_that_is_no_ca_signs_for_nobody(
     assert "path_is_a_ca" in _failed(decision)
 
 
+@pytest.mark.threat("1", "B8")
 def test_extra_certificates_never_authenticate(
     authorities: Any, leaf: Any, intermediate: Any, root: Any, now: datetime
 ) -> None:
@@ -119,6 +122,7 @@ def test_extra_certificates_never_authenticate(
     assert not validate_chain(attacker.certificate, [victim.der, intermediate.der], [root.certificate], now=now).path
 
 
+@pytest.mark.threat("B2")
 @pytest.mark.parametrize("which", ["leaf", "intermediate", "root"])
 def test_dates_of_the_whole_path_count_to_the_second(authorities: Any, now: datetime, which: str) -> None:
     dates = {"not_before": now - timedelta(hours=1), "not_after": now + timedelta(hours=1)}
@@ -151,6 +155,7 @@ def test_the_certificate_at_fault_is_named_in_openssl_s_words(authorities: Any, 
     assert _found(decision) == "certificate has expired, at depth 1: CN=Old intermediate"
 
 
+@pytest.mark.threat("B4")
 def test_path_lengths_are_kept(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root", path_length=0)
     intermediate = authorities.ca("Intermediate", root)
@@ -159,6 +164,7 @@ def test_path_lengths_are_kept(authorities: Any, now: datetime) -> None:
     assert "path length constraint exceeded" in _found(decision)
 
 
+@pytest.mark.threat("10", "11")
 @pytest.mark.parametrize(
     ("constraint", "san", "trusted"),
     [
@@ -188,6 +194,7 @@ def test_permitted_names_are_kept(
     assert bool(decision.path) is trusted, _found(decision)
 
 
+@pytest.mark.threat("10", "11")
 def test_excluded_names_are_kept(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root")
     names = x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=[x509.DNSName("victim.example")])
@@ -198,6 +205,7 @@ def test_excluded_names_are_kept(authorities: Any, now: datetime) -> None:
         assert bool(decision.path) is trusted, _found(decision)
 
 
+@pytest.mark.threat("B4")
 def test_unknown_critical_extensions_are_refused_everywhere_on_the_path(authorities: Any, now: datetime) -> None:
     unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
     critical = [x509.UnrecognizedExtension, x509.BasicConstraints]
@@ -212,6 +220,7 @@ def test_unknown_critical_extensions_are_refused_everywhere_on_the_path(authorit
         assert "unhandled critical extension" in _found(decision)
 
 
+@pytest.mark.threat("B5")
 @pytest.mark.parametrize(
     "generate",
     [
@@ -237,6 +246,7 @@ def test_a_weak_key_anywhere_on_the_path_is_refused(authorities: Any, now: datet
     assert _failed(validate_chain(leaf.certificate, [], [root.certificate], now=now)) == {"chain"}
 
 
+@pytest.mark.threat("9")
 def test_a_ca_for_another_purpose_is_refused(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root")
     for purpose, trusted in ((ExtendedKeyUsageOID.EMAIL_PROTECTION, False), (ExtendedKeyUsageOID.CLIENT_AUTH, True)):
@@ -330,6 +340,7 @@ def test_an_svid_without_subject_is_accepted(authorities: Any, now: datetime) ->
     assert all(check.passed for check in check_pki_leaf(svid.certificate, now))
 
 
+@pytest.mark.threat("27", "B8")
 def test_the_number_of_presented_certificates_is_bounded(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root")
     chain = [root]
@@ -347,6 +358,7 @@ def test_the_number_of_presented_certificates_is_bounded(authorities: Any, now: 
     assert decision.path
 
 
+@pytest.mark.threat("27", "B8")
 def test_the_size_of_presented_intermediates_is_bounded(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root")
     leaf = authorities.issue("api", root)
@@ -358,6 +370,7 @@ def test_the_size_of_presented_intermediates_is_bounded(authorities: Any, now: d
     assert "65537 bytes" in _found(beyond)
 
 
+@pytest.mark.threat("27", "B8")
 def test_hostile_chains_cost_bounded_time(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root")
     one, two = authorities.ca("One"), authorities.ca("Two")
@@ -387,6 +400,7 @@ class _PublicOnly:
         return rsa.RSAPublicNumbers(65537, (1 << 16384) - 1).public_key()
 
 
+@pytest.mark.threat("27", "B5")
 def test_a_key_of_16384_bits_is_refused_before_anything_is_computed_with_it(authorities: Any, now: datetime) -> None:
     root = authorities.ca("Root")
     leaf = authorities.issue("api", root, key=_PublicOnly())

@@ -75,6 +75,7 @@ def test_the_clients_own_certificate_authenticates_it(
     assert decision.good_until == identity.certificate.not_after
 
 
+@pytest.mark.threat("B1", "B2")
 @pytest.mark.parametrize(
     ("method", "identity", "others", "failing"),
     [
@@ -152,6 +153,7 @@ def test_a_binding_that_is_not_understood_is_refused(cnf: object) -> None:
     assert binding_refusal({}, MINE.presented()) is not None
 
 
+@pytest.mark.threat("B9")
 @pytest.mark.parametrize("method", ["tls_client_auth", "self_signed_tls_client_auth"])
 @pytest.mark.parametrize("leaf", [b"", b"junk", MINE.der[:-1], MINE.der + b"0", b"0" * 70_000])
 def test_a_certificate_that_cannot_be_read_is_none(method: str, leaf: bytes) -> None:
@@ -176,6 +178,7 @@ def test_the_leaf_itself_is_no_anchor_even_where_it_is_registered_as_one() -> No
     assert "chain" in {check.check for check in decide(registered, itself).failed}
 
 
+@pytest.mark.threat("9", "B3")
 @pytest.mark.parametrize(
     ("purposes", "right"),
     [
@@ -194,6 +197,7 @@ def test_a_leaf_made_for_something_else_is_refused_by_its_purposes(
     assert [check.check for check in decision.failed] == ([] if right else ["extended_key_usage"])
 
 
+@pytest.mark.threat("B5")
 def test_a_weak_key_is_refused_by_both_methods_though_everything_else_is_right() -> None:
     weak = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that it is weak is the point
     pki = decide(registration("tls_client_auth"), make(issuer=ROOT, san=SAN, key=weak))
@@ -203,6 +207,7 @@ def test_a_weak_key_is_refused_by_both_methods_though_everything_else_is_right()
     assert [check.check for check in decide(registered, mine).failed] == ["key_strength"]
 
 
+@pytest.mark.threat("B2")
 @pytest.mark.parametrize(("seconds", "right"), [(-1, False), (0, True), (1, True)])
 def test_the_second_of_not_before_is_the_first_that_counts(seconds: int, right: bool) -> None:
     edge = make("CN=mine", not_before=NOW - timedelta(seconds=seconds))
@@ -210,6 +215,7 @@ def test_the_second_of_not_before_is_the_first_that_counts(seconds: int, right: 
     assert (decide(registered, edge).client is not None) == right
 
 
+@pytest.mark.threat("B2")
 @pytest.mark.parametrize(("seconds", "right"), [(-1, False), (0, True), (1, True)])
 def test_the_second_of_not_after_is_the_last_that_counts(seconds: int, right: bool) -> None:
     edge = make("CN=mine", not_after=NOW + timedelta(seconds=seconds))
@@ -217,6 +223,7 @@ def test_the_second_of_not_after_is_the_last_that_counts(seconds: int, right: bo
     assert (decide(registered, edge).client is not None) == right
 
 
+@pytest.mark.threat("B2")
 def test_an_expired_intermediate_ends_the_path() -> None:
     late = authority("CN=Mid", issuer=ROOT, key=MID.key, not_after=NOW - DAY / 2)
     below = make(issuer=late, san=SAN)

@@ -30,6 +30,7 @@ def _members(encoded: bytes) -> dict[str, Any]:
     return {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}
 
 
+@pytest.mark.threat("B9")
 def test_each_means_the_client_or_is_refused_as_a_registration() -> None:
     read = refused = 0
     for encoded in encodings():
@@ -45,6 +46,7 @@ def test_each_means_the_client_or_is_refused_as_a_registration() -> None:
     assert refused > 20
 
 
+@pytest.mark.threat("B9")
 def test_a_certificate_that_cannot_be_read_means_nobody() -> None:
     for encoded in encodings():
         with suppress(CertificateError):
@@ -54,6 +56,7 @@ def test_a_certificate_that_cannot_be_read_means_nobody() -> None:
             read_client_jwks({"keys": [{**_members(encoded), "x5c": [base64.b64encode(encoded).decode()]}]})
 
 
+@pytest.mark.threat("B9")
 def test_the_files_as_they_are_mean_nobody() -> None:
     for data in contents():
         with pytest.raises(RegistrationError):

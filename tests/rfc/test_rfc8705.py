@@ -27,6 +27,7 @@ def thumbprint(shown: Identity) -> str:
 
 
 @pytest.mark.req("8705-01")
+@pytest.mark.threat("2")
 @pytest.mark.parametrize("header", ["Client-Cert", "X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "ssl-client-cert"])
 def test_a_certificate_in_a_header_or_a_parameter_proves_nothing(server: Server, header: str) -> None:
     own = identity()
@@ -46,6 +47,7 @@ def test_a_certificate_without_client_id_is_nobody(server: Server) -> None:
 
 
 @pytest.mark.req("8705-02", "8705-03")
+@pytest.mark.threat("5", "B1")
 def test_the_client_is_the_one_named_and_not_the_one_the_certificate_belongs_to(server: Server) -> None:
     own, other = identity(), identity()
     server.self_signed_client(own)
@@ -106,6 +108,7 @@ def test_a_valid_chain_with_another_subject_is_refused(server: Server, partners:
 
 
 @pytest.mark.req("8705-06")
+@pytest.mark.threat("B1")
 def test_the_right_subject_without_a_valid_chain_is_refused(server: Server, partners: Identity) -> None:
     client_id = server.pki_client(partners, "san_dns", "orders.example")
     names = [dns("orders.example")]
@@ -123,6 +126,7 @@ def test_the_right_subject_below_an_intermediate_is_accepted_with_its_chain(serv
 
 
 @pytest.mark.req("8705-06")
+@pytest.mark.threat("B2")
 def test_an_expired_certificate_is_refused(server: Server, partners: Identity) -> None:
     long_ago = partners.x509.not_valid_before_utc
     client_id = server.pki_client(partners, "san_dns", "orders.example")
@@ -131,6 +135,7 @@ def test_an_expired_certificate_is_refused(server: Server, partners: Identity) -
 
 
 @pytest.mark.req("8705-06")
+@pytest.mark.threat("9", "B3")
 def test_a_servers_certificate_is_refused_for_a_client(server: Server, partners: Identity) -> None:
     client_id = server.pki_client(partners, "san_dns", "orders.example")
     for purposes, status in (([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH], 401), ([CLIENT_AUTH], 200)):
@@ -139,6 +144,7 @@ def test_a_servers_certificate_is_refused_for_a_client(server: Server, partners:
 
 
 @pytest.mark.req("8705-07")
+@pytest.mark.threat("13")
 @pytest.mark.parametrize("registered", ["CN=orders,O=Example Corp,C=DE", "cn=ORDERS, o=example  corp, c=de"])
 def test_names_are_compared_as_names_and_not_as_texts(server: Server, partners: Identity, registered: str) -> None:
     client_id = server.pki_client(partners, "subject_dn", registered)
@@ -146,6 +152,7 @@ def test_names_are_compared_as_names_and_not_as_texts(server: Server, partners: 
 
 
 @pytest.mark.req("8705-07")
+@pytest.mark.threat("7")
 @pytest.mark.parametrize(
     "shown", ["CN=orders,O=Example Corp", "CN=orders,C=DE,O=Example Corp", "CN=orders+O=Example Corp,C=DE"]
 )
@@ -195,6 +202,7 @@ def test_registering_no_subject_or_two_is_refused(server: Server, partners: Iden
 
 
 @pytest.mark.req("8705-12")
+@pytest.mark.threat("12")
 @pytest.mark.parametrize("text", ["orders", "CN=orders,", "CN=orders\\", 'CN="orders'])
 def test_a_subject_that_does_not_parse_is_not_registered(server: Server, partners: Identity, text: str) -> None:
     with pytest.raises(RegistrationError) as refused:
@@ -210,6 +218,7 @@ def test_a_subject_is_registered_in_its_normal_form(server: Server, partners: Id
 
 
 @pytest.mark.req("8705-13")
+@pytest.mark.threat("8", "B7")
 @pytest.mark.parametrize(
     "shown",
     [
@@ -247,6 +256,7 @@ def test_the_registered_alternative_name_is_accepted(
 
 
 @pytest.mark.req("8705-14", "8705-15", "8705-16")
+@pytest.mark.threat("8", "B7")
 @pytest.mark.parametrize(
     ("parameter", "registered", "name"),
     [
@@ -274,6 +284,7 @@ def test_the_registered_certificate_needs_no_chain(server: Server) -> None:
 
 
 @pytest.mark.req("8705-17")
+@pytest.mark.threat("4")
 def test_another_certificate_of_the_same_name_and_key_is_not_the_registered_one(server: Server) -> None:
     own = identity()
     client_id = server.self_signed_client(own)
@@ -342,6 +353,7 @@ def test_a_client_with_a_secret_is_not_bound_by_default(server: Server) -> None:
 
 
 @pytest.mark.req("8705-32")
+@pytest.mark.threat("6")
 def test_a_public_clients_refresh_token_is_good_with_its_certificate_only(server: Server) -> None:
     made = server.register("none", grant_types=("password", "refresh_token"), bound=True)
     client_id, own = made.client.client_id, identity()
@@ -365,6 +377,7 @@ def test_the_handshake_takes_a_certificate_that_no_authority_of_ours_issued(serv
 
 
 @pytest.mark.req("8705-37", "8705-01")
+@pytest.mark.threat("1", "B8")
 def test_a_certificate_that_only_follows_the_proven_one_counts_for_nothing(server: Server) -> None:
     own, victim = identity(), identity("CN=victim", issuer=authority("CN=Unknown"))
     posing = Identity(own.der, own.key, (victim,))
@@ -390,6 +403,7 @@ def test_no_authority_is_trusted_unless_one_is_named(server: Server) -> None:
 
 
 @pytest.mark.req("8705-44")
+@pytest.mark.threat("B1")
 def test_an_authority_trusted_for_another_client_is_not_trusted_for_this_one(
     server: Server, partners: Identity
 ) -> None:

@@ -52,6 +52,7 @@ def test_no_certificate_is_no_obstacle_where_none_is_required(door: OpenDoor, li
     assert seen["tls"]["tls_version"] == {"1.2": 0x0303, "1.3": 0x0304}[version]
 
 
+@pytest.mark.threat("B1")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_listener_that_requires_a_certificate_calls_no_application_without_one(door: OpenDoor, version: str) -> None:
     context = door.pki.client_context()
@@ -83,6 +84,7 @@ def test_the_asgi_extension_shows_the_chain_and_that_nobody_validated_it(door: O
     assert tls["client_cert_name"] is None
 
 
+@pytest.mark.threat("B8")
 def test_a_leaf_sent_twice_is_no_intermediate(door: OpenDoor) -> None:
     identity = door.pki.identities["issued"]
     pem = identity.file.read_text()
@@ -94,6 +96,7 @@ def test_a_leaf_sent_twice_is_no_intermediate(door: OpenDoor) -> None:
     assert (seen["leaf"], seen["intermediates"]) == (identity.leaf, [])
 
 
+@pytest.mark.threat("1", "B8")
 def test_another_clients_certificate_in_the_chain_stays_an_intermediate(door: OpenDoor) -> None:
     own, victim = door.pki.identities["self-signed"], door.pki.identities["issued"]
     both = door.pki.directory / "both.pem"
@@ -105,6 +108,7 @@ def test_another_clients_certificate_in_the_chain_stays_an_intermediate(door: Op
     assert (seen["leaf"], seen["intermediates"]) == (own.leaf, [victim.leaf])
 
 
+@pytest.mark.threat("27", "B8")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_ten_certificates_are_taken_and_eleven_are_not(door: OpenDoor, version: str) -> None:
     context = door.pki.client_context("ten")
@@ -119,6 +123,7 @@ def test_ten_certificates_are_taken_and_eleven_are_not(door: OpenDoor, version: 
     assert door.app.calls == []
 
 
+@pytest.mark.threat("B8")
 @pytest.mark.parametrize("identity", ["large", "huge"])
 def test_a_certificate_beyond_64_kib_is_closed(door: OpenDoor, identity: str) -> None:
     def ask() -> bytes:
