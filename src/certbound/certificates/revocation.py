@@ -17,7 +17,7 @@ from certbound.certificates.ocsp import LEEWAY, NO_REASON, OCSPAnswer
 from certbound.certificates.revoked import REMOVE_FROM_CRL, Revoked
 
 ACCEPTED_UNKNOWING: Final = timedelta(seconds=60)
-"""How long a decision holds that was made without knowing, because the policy accepts that."""
+"""How long a decision holds that was made without knowing, or by an OCSP answer in its grace."""
 _REFERENCE: Final = "RFC 5280 section 6.3"
 
 
@@ -139,7 +139,9 @@ def _judge_by_ocsp(answer: OCSPAnswer | str | None, grace: timedelta, now: datet
         return _Refused(f"revoked at {at}: {answer.reason or NO_REASON}, says OCSP")
     if answer.status == "unknown":
         return _Refused("unknown to its issuer's OCSP responder")
-    return _Good(f"not revoked, says OCSP of {_text(answer.this_update)}", answer.ends + grace)
+    # In its grace an answer is no reason not to ask for a newer one soon.
+    until = answer.ends if now < answer.ends else min(answer.ends + grace, now + ACCEPTED_UNKNOWING)
+    return _Good(f"not revoked, says OCSP of {_text(answer.this_update)}", until)
 
 
 def _judge_by_crl(
