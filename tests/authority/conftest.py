@@ -1,10 +1,13 @@
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import trustme
 from tests.authority.house import House, furnish
+from tests.fetch.peers import Server, serving
 
 from certbound.store.engine import Store
 from certbound.store.upgrading import upgrade
@@ -39,3 +42,29 @@ def shared_store(request: pytest.FixtureRequest, migrated_file: Path, tmp_path: 
         upgrade(url)
     with Store(url, patience=20) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1", "keys.example").configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def server(trust: ssl.SSLContext, server_context: ssl.SSLContext) -> Iterator[Server]:
+    """An https server on loopback that says what a test wants."""
+    with serving(trust, server_context) as running:
+        yield running

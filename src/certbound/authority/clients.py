@@ -76,6 +76,7 @@ def find_registration(
         certificates=tuple(parse_certificate(c.der) for c in stored.certificates if c.retired is None),
         keys=read_client_jwks(client.jwks).keys if client.match_by_key and client.jwks is not None else (),
         trust=tuple(stores[name] for name in client.trust if name in stores),
+        unpublished="its jwks_uri was not asked" if client.jwks_uri is not None else None,
     )
 
 
