@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.oauth.signing import signed
 
 from certbound.jose.jwks import jwks_document, parse_jwks
 from certbound.jose.jwt import sign
@@ -106,9 +107,17 @@ def test_nothing_else_becomes_a_parameter() -> None:
     assert set(form.values) == {"client_id", "response_type", "redirect_uri"}
 
 
-@pytest.mark.parametrize("typ", [TYP, TYP.upper(), f"application/{TYP}", "JWT", ""])
+@pytest.mark.parametrize("typ", [TYP, TYP.upper(), f"application/{TYP}", "JWT"])
 def test_an_object_is_of_its_type_or_of_none_in_particular(typ: str) -> None:
     assert read(LEAST, typ=typ).get("client_id") == "orders"
+
+
+def test_an_object_may_name_no_type() -> None:
+    private = serialization.load_der_private_key(ES256.private_der, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    token = signed({"alg": "ES256"}, LEAST, private)
+    form = read_request_object(token, CLIENT, KEYS, issuer=ISSUER, algorithms=["ES256"], now=NOW)
+    assert form.get("client_id") == "orders"
 
 
 @pytest.mark.parametrize("aud", [ISSUER, [ISSUER]])
@@ -188,7 +197,7 @@ def test_an_object_of_another_key_invites_to_look_for_it() -> None:
 
 
 @pytest.mark.req("8725-11")
-@pytest.mark.parametrize("typ", ["at+jwt", "dpop+jwt", "client-authentication+jwt", "logout+jwt"])
+@pytest.mark.parametrize("typ", ["", "at+jwt", "dpop+jwt", "client-authentication+jwt", "logout+jwt"])
 def test_a_token_of_another_kind_is_no_request(typ: str) -> None:
     with pytest.raises(RequestObjectError):
         read(LEAST, typ=typ)

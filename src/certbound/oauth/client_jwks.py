@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
-from certbound.jose.jwks import MAX_KEYS, JWKSError, spki_of
+from certbound.jose.jwks import MAX_KEYS, PRIVATE_MEMBERS, JWKSError, spki_of
 from certbound.oauth.registration import RegistrationError
 
 MAX_CHAIN_CHARACTERS: Final = 131_072
 """Characters of base64 in an `x5c`."""
-_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def _read(document: object) -> ClientKeys:
 def _check_public(key: object) -> None:
     if not isinstance(key, Mapping):
         raise RegistrationError("jwks", "a member of `keys` is no object")
-    if not _PRIVATE.isdisjoint(key) or key.get("kty") == "oct":
+    if not PRIVATE_MEMBERS.isdisjoint(key) or key.get("kty") == "oct":
         raise RegistrationError("jwks", "the set holds a private key: register public keys only, and renew this one")
 
 

@@ -8,6 +8,7 @@ OAuthError
 │   account_selection_required, request_not_supported,
 │   request_uri_not_supported, invalid_request_object
 ├── invalid_target                                                        400  RFC 8707 section 2
+├── invalid_dpop_proof, use_dpop_nonce                                    400  RFC 9449 sections 5 and 8
 ├── invalid_client                                                        401  RFC 6749 section 5.2
 └── temporarily_unavailable                                               503  with Retry-After
 """

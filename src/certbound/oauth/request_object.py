@@ -15,7 +15,7 @@ from certbound.oauth.form import Form, form_of
 from certbound.oauth.registration import Client
 
 # A client assertion has the media type "jwt" too, but never a `client_id`, and a `sub` that is refused here.
-_MEDIA_TYPES = ("oauth-authz-req+jwt", "jwt", "")
+_MEDIA_TYPES = ("oauth-authz-req+jwt", "jwt", None)
 MAX_LIFETIME = 3600
 """Seconds between now and the end or the beginning of an object's validity (FAPI 2.0 Message Signing)."""
 CLOCK_SKEW = 60
