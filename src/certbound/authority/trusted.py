@@ -19,8 +19,12 @@ log = logging.getLogger(__name__)
 
 MAX_CRLS = 64
 """Lists that stay parsed from one revision to the next; a list takes memory in proportion to its entries."""
-_crls: OrderedDict[tuple[str, frozenset[bytes]], CRL] = OrderedDict()
+_Key = tuple[str, frozenset[bytes]]
+"""The list's SHA-256, and those of the certificates that may have signed it."""
+_crls: OrderedDict[_Key, CRL] = OrderedDict()
 _lock = threading.Lock()
+_reading = threading.Lock()
+"""Held while a list is read: whoever needs the same one waits for it, instead of reading it too."""
 
 
 def load_trust(connection: Connection, names: Collection[str]) -> tuple[TrustStore, ...]:
@@ -56,20 +60,35 @@ def _view(
 def _crl(connection: Connection, stored: StoredCRL, authorities: Sequence[Certificate]) -> CRL | None:
     """Give a stored list, verified against the store's authorities as they are now; None if none of them signed it."""
     key = (stored.sha256, frozenset(authority.sha256 for authority in authorities))
-    with _lock:
-        if key in _crls:
-            _crls.move_to_end(key)
-            return _crls[key]
+    if (known := _recall(key)) is not None:
+        return known
+    with _reading:
+        crl = _recall(key) or _read(connection, stored, authorities)
+        if crl is not None:
+            _remember(key, crl)
+    return crl
+
+
+def _read(connection: Connection, stored: StoredCRL, authorities: Sequence[Certificate]) -> CRL | None:
     der = stored_revocation.load_der(connection, stored.store, stored.sha256)
     if der is None:
         return None
     try:
-        crl = read_crl(der, authorities)
+        return read_crl(der, authorities)
     except CRLError as error:
         log.error("revocation list not used", extra={"trust_store": stored.store, "reason": str(error)})
         return None
+
+
+def _recall(key: _Key) -> CRL | None:
+    with _lock:
+        if key in _crls:
+            _crls.move_to_end(key)
+        return _crls.get(key)
+
+
+def _remember(key: _Key, crl: CRL) -> None:
     with _lock:
         _crls[key] = crl
         if len(_crls) > MAX_CRLS:
             _crls.popitem(last=False)
-    return crl
