@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 MAX_ATTEMPTS = 3
 MAX_CLIENTS = 10_000
 MAX_UNKNOWN = 1_000
