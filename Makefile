@@ -25,7 +25,7 @@ check: .venv/.dev ## Format, lint, types, import contracts, generated pages
 	.venv/bin/python scripts/settings_page.py --check
 	.venv/bin/python scripts/standards_page.py --check
 
-bench: .venv/.dev ## Start-up, memory, CPU per request and per decision, on this machine (ARGS=--quick)
+bench: .venv/.dev ## Start-up, memory, CPU per request and decision, seconds to a block, on this machine (ARGS=--quick)
 	@.venv/bin/python -m bench $(ARGS)
 
 fuzz: .venv/.dev ## Every reader against inputs nobody would write, 10 minutes each (ARGS="--seconds 5")

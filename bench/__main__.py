@@ -1,7 +1,8 @@
 """Measure certbound as installed here and print one Markdown table: `make bench`, or shorter with `ARGS=--quick`.
 
 CPU of requests is that of the server's process (user and system, from /proc), so that it does not depend on how busy
-the machine is with other things; each figure is the median of several rounds. A run with failures prints no figure.
+the machine is with other things; each figure is the median of several rounds. How long a block takes is by the clock,
+and means nothing on a machine that is busy. A run with failures prints no figure.
 """
 
 import json
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import decisions, lookups
+from bench import blocking, decisions, lookups
 from bench.readings import cpu_seconds, resident_mib
 
 PROGRAM = Path(sys.executable).with_name("certbound")
@@ -39,7 +40,7 @@ def main() -> int:
             kept = [_cpu(server.pid, lambda: _kept(home, port, requests)) / requests for _ in range(rounds)]
             rows.append(("CPU of a token on a fresh mTLS connection", f"{statistics.median(fresh) * 1e6:.0f} us", ""))
             rows.append(("CPU of a token on a kept mTLS connection", f"{statistics.median(kept) * 1e6:.0f} us", ""))
-    rows += [*decisions.rows(quick=quick), *lookups.rows(quick=quick)]
+    rows += [*decisions.rows(quick=quick), *lookups.rows(quick=quick), *blocking.rows(quick=quick)]
     print("| what | measured | wanted |\n|---|---|---|")
     for row in rows:
         print(f"| {' | '.join(row)} |")
