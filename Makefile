@@ -23,7 +23,7 @@ check: .venv/.dev ## Format, lint, types, import contracts, generated pages
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/settings_page.py --check
-	.venv/bin/python scripts/standards_page.py --check
+	.venv/bin/python scripts/marked_pages.py --check
 
 bench: .venv/.dev ## Start-up, memory, CPU per request and decision, seconds to a block, on this machine (ARGS=--quick)
 	@.venv/bin/python -m bench $(ARGS)
@@ -33,7 +33,7 @@ fuzz: .venv/.dev ## Every reader against inputs nobody would write, 10 minutes e
 
 docs: .venv/.dev ## The documentation as a site, in site/
 	.venv/bin/python scripts/settings_page.py
-	.venv/bin/python scripts/standards_page.py
+	.venv/bin/python scripts/marked_pages.py
 	.venv/bin/zensical build --clean
 
 lock: .venv/.dev ## Choose the newest versions that pyproject.toml allows, and write them down with their hashes

@@ -1,9 +1,12 @@
 """Which certificates authenticate at all: rows 9 and 27 of the threats, and bad inputs B2 to B5."""
 
+import re
 import subprocess
+import tomllib
 from base64 import encodebytes
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,8 @@ from tests.certificates.splicing import PUBLIC_KEY, SERIAL_NUMBER, element, rsa_
 from tests.oauth.making import Identity, dns
 from tests.rfc.conftest import authority, identity, now
 
+from certbound.authority import trust_policies
+from certbound.authority.trust_policies import PolicyChanges
 from certbound.certificates import der
 
 from .conftest import Target, bounded, failures
@@ -60,31 +65,51 @@ def test_below_an_intermediate_that_has_expired_a_valid_certificate_is_refused(t
     assert failures(kept)["chain"] == "certificate has expired, at depth 1: CN=Old"
 
 
+def documented(extension: str) -> list[list[str]]:
+    """Give the rows of a table of docs/threats.md, so that what is written there is what is tried here."""
+    written = tomllib.loads((Path(__file__).parents[2] / "scripts" / "threats.toml").read_text("utf-8"))["usages"]
+    tables = [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
+        for block in written.split("\n\n")
+        if block.startswith("|")
+    ]
+    [rows] = (rows for (head, *_), _, *rows in tables if head == extension)
+    assert len(rows) > 6
+    return rows
+
+
+_PURPOSES = {
+    "clientAuth": CLIENT,
+    "serverAuth": SERVER,
+    "emailProtection": EMAIL,
+    "anyExtendedKeyUsage": ANY,
+    "1.2.3.4": ObjectIdentifier("1.2.3.4"),
+}
+
+
+@pytest.fixture(scope="module")
+def particular(running: Target) -> str:
+    """A client whose trust store asks for an extendedKeyUsage."""
+    name = running.server.trust(running.partners)
+    running.change(partial(trust_policies.update, name=name, changes=PolicyChanges(extended_key_usage="require")))
+    subject = {"tls_client_auth_san_dns": "victim.example"}
+    return running.server.register("tls_client_auth", subject=subject, trust=(name,)).client.client_id
+
+
 @pytest.mark.threat("9", "B3")
 @pytest.mark.parametrize("critical", [False, True])
-@pytest.mark.parametrize(
-    ("purposes", "accepted"),
-    [
-        (None, True),
-        ([CLIENT], True),
-        ([SERVER, CLIENT], True),
-        ([ANY, CLIENT], True),
-        ([SERVER], False),
-        ([EMAIL], False),
-        ([ANY], False),
-        ([ObjectIdentifier("1.2.3.4")], False),
-    ],
-)
+@pytest.mark.parametrize(("purposes", "optional", "required"), documented("extendedKeyUsage"))
 def test_an_extended_key_usage_must_name_clients(
-    target: Target, *, purposes: list[ObjectIdentifier] | None, accepted: bool, critical: bool
+    target: Target, particular: str, *, purposes: str, optional: str, required: str, critical: bool
 ) -> None:
-    """The table of docs/threats.md."""
-    client_id = target.client()
-    shown = leaf(target, *([x509.ExtendedKeyUsage(purposes)] if purposes else []), critical=critical)
-    if accepted:
-        target.accepts(client_id, shown)
-    else:
-        target.refuses(client_id, shown, "extended_key_usage")
+    named = [] if purposes == "absent" else [x509.ExtendedKeyUsage(_PURPOSES[name] for name in purposes.split(", "))]
+    shown = leaf(target, *named, critical=critical)
+    for client_id, outcome in ((target.client(), optional), (particular, required)):
+        if outcome == "accepted":
+            target.accepts(client_id, shown)
+        else:
+            assert outcome == "refused"
+            target.refuses(client_id, shown, "extended_key_usage")
 
 
 @pytest.mark.threat("9")
@@ -102,26 +127,19 @@ def test_an_authority_for_another_purpose_vouches_for_no_client(
 
 @pytest.mark.threat("B3")
 @pytest.mark.parametrize("critical", [False, True])
-@pytest.mark.parametrize(
-    ("names", "accepted"),
-    [
-        (["digital_signature"], True),
-        (["digital_signature", "key_encipherment"], True),
-        (["key_encipherment"], False),
-        (["content_commitment"], False),
-        (["key_agreement"], False),
-        (["key_cert_sign"], False),
-    ],
-)
-def test_a_key_usage_must_name_digital_signatures(
-    target: Target, *, names: list[str], accepted: bool, critical: bool
-) -> None:
-    """The table of docs/threats.md."""
-    client_id, shown = target.client(), leaf(target, usage(*names), critical=critical)
-    if accepted:
+@pytest.mark.parametrize(("names", "outcome"), documented("keyUsage"))
+def test_a_key_usage_must_name_digital_signatures(target: Target, *, names: str, outcome: str, critical: bool) -> None:
+    named = [] if names == "absent" else [usage(*(_in_python(name) for name in names.split(", ")))]
+    client_id, shown = target.client(), leaf(target, *named, critical=critical)
+    if outcome == "accepted":
         target.accepts(client_id, shown)
     else:
+        assert outcome == "refused"
         target.refuses(client_id, shown, "key_usage")
+
+
+def _in_python(name: str) -> str:
+    return re.sub("([A-Z])", r"_\1", name).lower()
 
 
 @pytest.mark.threat("B4")
@@ -216,6 +234,7 @@ def test_a_weak_or_huge_rsa_key_passes_the_handshake_and_authenticates_nobody(ta
     client_id, registered = target.client(), target.server.self_signed_client(alone)
     with bounded():
         kept = target.refuses(client_id, below, "key_strength", "chain", by=target.lax_in_tls_1_2)
+    with bounded():
         target.refuses(registered, alone, "key_strength", by=target.lax_in_tls_1_2)
     assert failures(kept)["chain"] == "not looked at, as the certificate's own key is refused"
     assert failures(kept)["key_strength"] == f"RSA {key.key_size} bits, exponent {key.public_key().public_numbers().e}"
