@@ -1,5 +1,6 @@
 """The parts of an authority, put together as the server's wiring does, with a clock of the test's own."""
 
+import time
 from collections.abc import Callable, Collection
 
 from certbound.authority.blocked_list import BlockedList
@@ -11,8 +12,8 @@ from certbound.authority.records import IssueTrail
 from certbound.authority.refusals import Refusals
 from certbound.authority.registered import Registered
 from certbound.authority.sightings import Sightings
+from certbound.authority.tokens.answers import ClientAnswers, client_answers
 from certbound.authority.tokens.context import GrantContext, Policy
-from certbound.authority.tokens.issuing import TokenIssuer
 from certbound.fetch.trust import trust_roots
 from certbound.oauth.registration import AuthenticationMethod
 from certbound.store.engine import Store
@@ -21,18 +22,35 @@ TRUST = trust_roots()
 
 
 def new_registered(
-    store: Store, master_key: bytes, methods: Collection[AuthenticationMethod], outbound: Outbound | None = None
+    store: Store,
+    master_key: bytes,
+    methods: Collection[AuthenticationMethod],
+    outbound: Outbound | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Registered:
     outbound = outbound or Outbound(TRUST)
     decider = Decider(ClientKeySets(outbound), OCSPAnswers(outbound))
-    return Registered(store, master_key, decider, methods=methods, max_age=30)
+    return Registered(store, master_key, decider, methods=methods, max_age=30, clock=clock)
 
 
-def new_issuer(
-    store: Store, policy: Policy, registered: Registered, clock: Callable[[], float], trail: IssueTrail | None = None
-) -> TokenIssuer:
+def new_answers(
+    store: Store,
+    policy: Policy,
+    registered: Registered,
+    clock: Callable[[], float],
+    *,
+    trail: IssueTrail | None = None,
+    refusals: Refusals | None = None,
+    sightings: Sightings | None = None,
+) -> ClientAnswers:
     context = GrantContext(store, policy, clock)
-    return TokenIssuer(context, registered, trail or IssueTrail(store), Refusals(store, clock), Sightings(store))
+    return client_answers(
+        context,
+        registered,
+        trail or IssueTrail(store),
+        refusals or Refusals(store, clock),
+        sightings or Sightings(store),
+    )
 
 
 def new_blocked_list(registered: Registered, policy: Policy, clock: Callable[[], float]) -> BlockedList:

@@ -6,13 +6,16 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.authority.assembling import new_issuer, new_registered
+from tests.authority.assembling import new_answers, new_registered
 from tests.oauth.making import NOW, Identity, authority, dns, make
 
 from certbound.authority import clients, keys, people, trust
 from certbound.authority.records import IssueTrail
+from certbound.authority.refusals import Refusals
+from certbound.authority.sightings import Sightings
+from certbound.authority.tokens.authenticating import ClientRequest
 from certbound.authority.tokens.context import Policy
-from certbound.authority.tokens.issuing import GRANTS, TokenRequest
+from certbound.authority.tokens.issuing import GRANTS
 from certbound.oauth.access_token import TokenResponse
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import parse_form
@@ -46,9 +49,19 @@ class House:
             "refresh_token_lifetime": 1000,
         }
         self.policy = Policy(**given | policy)
-        self.registered = new_registered(store, self.master_key, self.policy.methods)
+        self.registered = new_registered(store, self.master_key, self.policy.methods, clock=lambda: self.now)
         self.trail = IssueTrail(store)
-        self.issuer = new_issuer(store, self.policy, self.registered, lambda: self.now, self.trail)
+        self.refusals = Refusals(store, lambda: self.now)
+        self.sightings = Sightings(store)
+        self.answers = new_answers(
+            store,
+            self.policy,
+            self.registered,
+            lambda: self.now,
+            trail=self.trail,
+            refusals=self.refusals,
+            sightings=self.sightings,
+        )
 
     @property
     def by(self) -> dict[str, Any]:
@@ -88,7 +101,7 @@ class House:
         body = urlencode([*form.items(), *(("resource", uri) for uri in resource)]).encode()
         parsed = parse_form(body, "application/x-www-form-urlencoded")
         presented = identity.presented() if identity is not None else None
-        return await self.issuer.answer(TokenRequest(parsed, None, presented, "192.0.2.1"))
+        return await self.answers.issuer.answer(ClientRequest(parsed, None, presented, "192.0.2.1"))
 
     async def log_in(self, client_id: str, identity: Identity | None = None, **form: Any) -> TokenResponse:
         asked: Mapping[str, Any] = {"username": "ada", "password": PASSWORD} | form

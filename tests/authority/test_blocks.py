@@ -18,7 +18,7 @@ from tests.oauth.making import NOW, Identity
 
 from certbound.authority import blocks, clients, registered
 from certbound.authority.blocks import UNSETTLED_SECONDS, BlockError, Blocking
-from certbound.authority.tokens.issuing import TokenRequest
+from certbound.authority.tokens.authenticating import ClientRequest
 from certbound.oauth.access_token import TokenResponse
 from certbound.oauth.authentication import Decision
 from certbound.oauth.blocking import Blocked
@@ -96,7 +96,7 @@ class Asking:
             header = "Basic " + b64encode(f"{self._client_id}:{self._secret}".encode()).decode()
             form = parse_form(b"grant_type=client_credentials", "application/x-www-form-urlencoded")
             presented = identity.presented() if identity else None
-            return await house.issuer.answer(TokenRequest(form, header, presented, "192.0.2.1"))
+            return await house.answers.issuer.answer(ClientRequest(form, header, presented, "192.0.2.1"))
         secret: dict[str, Any] = {"client_secret": self._secret} if self._secret else {}
         return await house.ask(identity, grant_type="client_credentials", client_id=self._client_id, **secret)
 
@@ -115,7 +115,7 @@ async def test_nobody_gets_a_token_over_a_connection_with_what_is_blocked(
         error = await house.refusal(ask(STOLEN))
         assert (error.error, error.status) == ("invalid_client", 401)
         assert "block" not in error.description
-    await house.issuer._refusals.flush()
+    await house.refusals.flush()
     kept = house.store.read(partial(refusals.newest, limit=1))[0]
     assert [check["check"] for check in kept.checks if not check["passed"]] == ["not_blocked"]
     if method == "self_signed_tls_client_auth":

@@ -85,7 +85,7 @@ async def test_the_client_is_told_a_reference_that_leads_to_every_check(house: H
     error = await refused(house)
     reference = reference_of(error)
     assert error.description == f"client authentication failed (reference {reference})"
-    await house.issuer._refusals.flush()
+    await house.refusals.flush()
     found = house.store.read(partial(stored.load, reference=reference))
     assert found is not None
     assert (found.at, found.client_id, found.address, found.error) == (
@@ -102,7 +102,7 @@ async def test_the_client_is_told_a_reference_that_leads_to_every_check(house: H
 
 async def test_the_certificates_public_facts_are_kept_and_nothing_else_of_it(house: House) -> None:
     await refused(house)
-    await house.issuer._refusals.flush()
+    await house.refusals.flush()
     certificate = STRANGER.certificate
     (found,) = kept(house.store)
     assert found.certificate == {
@@ -140,7 +140,7 @@ async def test_reasons_of_any_length_and_with_any_characters_are_told_in_what_th
 async def test_a_connection_without_certificate_is_refused_with_a_reference_too(store: Store) -> None:
     house = await furnish(store, token_endpoint_without_certificate=False)
     error = await refused(house, None)
-    await house.issuer._refusals.flush()
+    await house.refusals.flush()
     (found,) = kept(house.store)
     assert (found.reference, found.certificate) == (reference_of(error), None)
     assert [check["check"] for check in found.checks] == ["certificate_presented"]
@@ -149,7 +149,7 @@ async def test_a_connection_without_certificate_is_refused_with_a_reference_too(
 async def test_two_methods_at_once_are_told_of_and_kept_under_their_own_error(house: House) -> None:
     error = await refused(house, orders(), client_secret="anything")
     assert error.error == "invalid_request"
-    await house.issuer._refusals.flush()
+    await house.refusals.flush()
     (found,) = kept(house.store)
     assert found.error == "invalid_request"
     assert f"(reference {found.reference})" in error.description
@@ -164,7 +164,7 @@ async def test_no_secret_token_or_whole_certificate_is_kept_or_logged(
     error = await refused(house, identity, client_id="s", client_secret="hunter2hunter2")
     reference = reference_of(error)
     with caplog.at_level("INFO"):
-        await house.issuer._refusals.flush()
+        await house.refusals.flush()
     (found,) = kept(house.store)
     logged = json.dumps([{k: repr(v) for k, v in record.__dict__.items()} for record in caplog.records])
     assert reference in logged
@@ -348,6 +348,6 @@ async def test_what_is_kept_is_bounded_in_number_and_age(store: Store, clock: Cl
 async def test_a_stranger_of_our_authority_and_one_of_another_leave_traces_that_differ(house: House) -> None:
     await refused(house, make("CN=x", issuer=ROOT))
     await refused(house, STRANGER)
-    await house.issuer._refusals.flush()
+    await house.refusals.flush()
     failed = [{check["check"] for check in one.checks if not check["passed"]} for one in kept(house.store)]
     assert sorted(failed, key=len) == [{"tls_client_auth_san_dns"}, {"chain", "tls_client_auth_san_dns"}]

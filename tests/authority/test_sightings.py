@@ -18,7 +18,7 @@ CREDENTIALS: dict[str, Any] = {"grant_type": "client_credentials", "client_id": 
 
 
 def noted(house: House) -> Sightings:
-    return house.issuer._sightings
+    return house.sightings
 
 
 def seen(house: House, client_id: str = "orders") -> list[Sighting]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.authority.assembling import new_blocked_list, new_issuer, new_registered
+from tests.authority.assembling import new_answers, new_blocked_list, new_registered
 from tests.oauth.making import NOW, Identity, make
 
 from certbound.authority import clients, keys
 from certbound.authority.registered import Registered
+from certbound.authority.tokens.answers import ClientAnswers
 from certbound.authority.tokens.context import Policy
-from certbound.authority.tokens.issuing import GRANTS, TokenIssuer
+from certbound.authority.tokens.issuing import GRANTS
 from certbound.certificates.presented import PresentedChain
 from certbound.oauth.registering import RegistrationRequest
 from certbound.oauth.registration import AuthenticationMethod
@@ -45,7 +46,7 @@ class Face:
 
     store: Store
     registered: Registered
-    issuer: TokenIssuer
+    answers: ClientAnswers
     policy: Policy
     mtls_alias: str | None = None
 
@@ -54,7 +55,7 @@ class Face:
     ) -> httpx2.Response:
         blocked = new_blocked_list(self.registered, self.policy, NOW.timestamp)
         routes = oauth_routes(
-            self.policy, self.issuer, self.registered, blocked, mtls_alias=self.mtls_alias, max_body=MAX_BODY
+            self.policy, self.answers, self.registered, blocked, mtls_alias=self.mtls_alias, max_body=MAX_BODY
         )
         inner = application([*routes, *health_routes(self.registered)])
         presented = PresentedChain(shown.der) if isinstance(shown, Identity) else shown
@@ -83,8 +84,8 @@ class Face:
     def with_policy(self, **changes: Any) -> "Face":
         """Give the face with other settings, over the same database."""
         policy = dataclasses.replace(self.policy, **changes)
-        issuer = new_issuer(self.store, policy, self.registered, NOW.timestamp)
-        return dataclasses.replace(self, policy=policy, issuer=issuer)
+        answers = new_answers(self.store, policy, self.registered, NOW.timestamp)
+        return dataclasses.replace(self, policy=policy, answers=answers)
 
 
 def registration(client_id: str, method: str, **how: Any) -> RegistrationRequest:
@@ -96,7 +97,7 @@ async def face() -> AsyncIterator[Face]:
     """A face that knows the client `orders` by its certificate ORDERS."""
     with Store("sqlite://") as store:
         registered = new_registered(store, MASTER_KEY, POLICY.methods)
-        made = Face(store, registered, new_issuer(store, POLICY, registered, NOW.timestamp), POLICY)
+        made = Face(store, registered, new_answers(store, POLICY, registered, NOW.timestamp), POLICY)
         made.write(keys.rotate, master_key=MASTER_KEY, algorithm="ES256")
         orders = registration(
             "orders",

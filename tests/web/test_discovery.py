@@ -18,9 +18,13 @@ async def test_the_metadata_document_has_these_members(face: Face) -> None:
     document = answer.json()
     assert set(document.pop("grant_types_supported")) == {"client_credentials", "password", "refresh_token"}
     assert set(document.pop("token_endpoint_auth_methods_supported")) == set(AuthenticationMethod)
+    assert set(document.pop("revocation_endpoint_auth_methods_supported")) == set(AuthenticationMethod)
+    assert set(document.pop("introspection_endpoint_auth_methods_supported")) == set(AuthenticationMethod) - {"none"}
     assert document == {
         "issuer": ISSUER,
         "token_endpoint": f"{ISSUER}/oauth2/token",
+        "introspection_endpoint": f"{ISSUER}/oauth2/introspect",
+        "revocation_endpoint": f"{ISSUER}/oauth2/revoke",
         "jwks_uri": f"{ISSUER}/oauth2/jwks",
         "certbound_blocked_endpoint": f"{ISSUER}/oauth2/blocked",
         "response_types_supported": [],
@@ -32,7 +36,11 @@ async def test_the_metadata_document_has_these_members(face: Face) -> None:
 async def test_aliases_name_the_endpoints_that_clients_call_and_no_other(face: Face) -> None:
     aliased = dataclasses.replace(face, mtls_alias="https://mtls.as.example/")
     document = (await aliased.ask("GET", WELL_KNOWN)).json()
-    assert document["mtls_endpoint_aliases"] == {"token_endpoint": "https://mtls.as.example/oauth2/token"}
+    assert document["mtls_endpoint_aliases"] == {
+        "token_endpoint": "https://mtls.as.example/oauth2/token",
+        "introspection_endpoint": "https://mtls.as.example/oauth2/introspect",
+        "revocation_endpoint": "https://mtls.as.example/oauth2/revoke",
+    }
     assert set(document["mtls_endpoint_aliases"]) <= set(document)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from certbound.authority import clients, people
 from certbound.authority.tokens.issuing import GRANTS
 from certbound.store.engine import Store, StoreUnavailable
-from certbound.web.oauth.token import ANSWER_FLOOR
+from certbound.web.oauth.client_endpoint import ANSWER_FLOOR
 
 from .conftest import ISSUER, MAX_BODY, ORDERS, PASSWORD, STRANGER, Face, registration
 

@@ -20,8 +20,8 @@ from certbound.authority.records import IssueTrail, keep_flushing
 from certbound.authority.refusals import Refusals
 from certbound.authority.registered import Registered
 from certbound.authority.sightings import Sightings
+from certbound.authority.tokens.answers import client_answers
 from certbound.authority.tokens.context import GrantContext, Policy
-from certbound.authority.tokens.issuing import TokenIssuer
 from certbound.config.settings import LimitSettings, ListenerSettings, Settings
 from certbound.fetch.document import fetch
 from certbound.fetch.trust import trust_roots
@@ -97,12 +97,12 @@ def make_worker(settings: Settings) -> Worker:
         store, master_key, _decider(*outbound), methods=policy.methods, max_age=settings.store.max_snapshot_age
     )
     trail, refusals, sightings = IssueTrail(store), Refusals(store, time.time), Sightings(store)
-    issuer = TokenIssuer(GrantContext(store, policy, time.time), registered, trail, refusals, sightings)
+    answers = client_answers(GrantContext(store, policy, time.time), registered, trail, refusals, sightings)
     blocked = BlockedList(registered, policy.issuer, lifetime=policy.access_token_lifetime, clock=time.time)
     routes = {
         "oauth": oauth_routes(
             policy,
-            issuer,
+            answers,
             registered,
             blocked,
             mtls_alias=settings.oauth.mtls_endpoint_aliases,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from certbound.authority.records import record
 from certbound.oauth.blocking import MAXIMUM_ENTRIES, Blocked
 from certbound.store import blocks as stored_blocks
-from certbound.store import revision
+from certbound.store import revision, revoked
 from certbound.store import tokens as stored_tokens
 from certbound.store.blocks import Block
 from certbound.store.blocks import BlockKind as Kind
@@ -21,6 +21,8 @@ MAX_OBTAINED = 1000
 """How many tokens of each kind are listed for a block, the newest first."""
 MAX_UNBOUND = 10_000
 """How many living tokens without binding a block denies one by one, those that expire last; more are only logged."""
+MAX_REVOKED = 50_000
+"""How many revoked tokens APIs are told of, those with the most time left first; introspection knows all."""
 UNSETTLED_SECONDS = 10
 """How long after a block the tokens that were under way when it came may still be turning up in the trail."""
 
@@ -56,11 +58,11 @@ def block(connection: Connection, kind: Kind, sha256: str, *, reason: str, actor
         raise BlockError(f"it is blocked already, by {there.id}: see `certbound block list`")
     made = Block(_new_id(), kind, sha256, reason, actor, now)
     stored_blocks.add(connection, made)
-    revoked = stored_tokens.revoke_obtained_with(connection, **_of(made), at=now)
+    count = stored_tokens.revoke_obtained_with(connection, **_of(made), at=now)
     found = obtained(connection, made)
-    detail = {"kind": kind, "sha256": sha256, "reason": reason, "refresh_tokens_revoked": revoked}
+    detail = {"kind": kind, "sha256": sha256, "reason": reason, "refresh_tokens_revoked": count}
     record(connection, at=now, actor=actor, action="block.made", target=made.id, detail=detail)
-    return Blocking(made, revoked, found)
+    return Blocking(made, count, found)
 
 
 def lift(connection: Connection, block_id: str, *, actor: str, now: int) -> Block:
@@ -92,8 +94,8 @@ def obtained(connection: Connection, of: Block) -> Obtained:
     )
 
 
-def obtained_by_blocked(connection: Connection, token: RefreshToken) -> bool:
-    """Say whether the certificate that obtained a refresh token is blocked, or its key."""
+def obtained_by_blocked(connection: Connection, token: RefreshToken | IssuedToken) -> bool:
+    """Say whether the certificate that obtained a token is blocked, or its key."""
     shown: tuple[tuple[Kind, str | None], ...] = (
         ("certificate", token.certificate_sha256),
         ("public_key", token.spki_sha256),
@@ -107,10 +109,12 @@ def obtained_by_blocked(connection: Connection, token: RefreshToken) -> bool:
 def load_blocked(connection: Connection, now: int) -> tuple[Blocked, bool]:
     """Load what is blocked now, and say whether that is settled: no token can still be missing from it."""
     in_force = stored_blocks.in_force(connection)
+    unbound = _living_unbound(connection, in_force, now)
+    room = min(MAX_REVOKED, max(0, MAXIMUM_ENTRIES - len(in_force) - len(unbound)))
     blocked = Blocked(
         certificates=frozenset(bytes.fromhex(one.sha256) for one in in_force if one.kind == "certificate"),
         keys=frozenset(bytes.fromhex(one.sha256) for one in in_force if one.kind == "public_key"),
-        tokens=_living_unbound(connection, in_force, now),
+        tokens=unbound | frozenset(revoked.living(connection, now, limit=room)),
     )
     return blocked, all(one.created_at + UNSETTLED_SECONDS < now for one in in_force)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from certbound.store import audit, tokens
+from certbound.store import audit, revision, revoked, tokens
 from certbound.store.engine import Connection, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class IssueTrail:
         if not batch and self.is_open:
             return
         try:
-            await self._store.writing(partial(_write_batch, batch=batch))
+            await self._store.writing(partial(write_batch, batch=batch))
         except StoreUnavailable as error:
             self._failures += 1
             log.error("issue trail cannot be written", extra={"waiting": len(self._waiting), "reason": str(error)})
@@ -100,7 +100,16 @@ async def keep_flushing(flushes: Sequence[Callable[[], Awaitable[None]]], ending
             await flush()
 
 
-def _write_batch(connection: Connection, batch: Sequence[tokens.IssuedToken]) -> None:
+def revoke_grant(connection: Connection, family: str, *, at: int) -> int:
+    """Revoke all tokens that came from one grant; tell how many refresh tokens that were."""
+    revoked_refresh_tokens = tokens.revoke_family(connection, family, at)
+    if revoked.revoke_family(connection, family, at):
+        revision.bump_revoked(connection)
+    return revoked_refresh_tokens
+
+
+def write_batch(connection: Connection, batch: Sequence[tokens.IssuedToken]) -> None:
+    """Write rows of the trail, with one audit row over them."""
     if not batch:
         audit.locked_head(connection)  # nothing to write: only whether writing is possible again
         return

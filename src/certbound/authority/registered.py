@@ -9,13 +9,15 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from certbound.authority import blocks, clients, keys
 from certbound.authority.deciding import Decided, Decider
+from certbound.jose.jwks import JWKSet, jwks_document, parse_jwks
 from certbound.jose.keys import SigningKey
 from certbound.oauth.authentication import Decision, Known
 from certbound.oauth.blocking import Blocked
@@ -51,14 +53,16 @@ class Registered:
         *,
         methods: Collection[AuthenticationMethod],
         max_age: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._master_key = master_key
         self._decider = decider
         self._methods = methods
         self._max_age = max_age
+        self._clock = clock
         self._confirmed_at = float("-inf")
-        self._snapshot = _Snapshot(-1, keys.KeyRing(None, ()), Blocked(), settled=False)
+        self._snapshot = _Snapshot(-1, keys.KeyRing(None, ()), _Denied(-1, Blocked(), settled=False))
 
     @property
     def is_current(self) -> bool:
@@ -80,9 +84,14 @@ class Registered:
         return self._snapshot.ring.public_jwks
 
     @property
+    def verification_keys(self) -> JWKSet:
+        """Give the published keys in the form that verifies with them."""
+        return self._snapshot.verification_keys
+
+    @property
     def blocked(self) -> Blocked:
-        """Give what is blocked; a new value whenever anything registered changed."""
-        return self._snapshot.blocked
+        """Give what is blocked and revoked; a new value whenever that may have changed."""
+        return self._snapshot.denied.blocked
 
     def require_current(self) -> None:
         """Raise OAuthError where what is known may be stale."""
@@ -98,7 +107,7 @@ class Registered:
         for _ in range(MAX_ATTEMPTS):
             snapshot = self._snapshot
             registration = await self._registration(snapshot, credentials.client_id)
-            known = Known(now=now, enabled=self._methods, blocked=snapshot.blocked)
+            known = Known(now=now, enabled=self._methods, blocked=snapshot.denied.blocked)
             decided = await self._decider.decide(registration, credentials, known)
             if snapshot is self._snapshot:  # else something was changed, blocked perhaps, while it was decided
                 snapshot.remember(credentials, decided)
@@ -108,17 +117,14 @@ class Registered:
     async def refresh(self) -> None:
         """Confirm the revision; where it moved on, read the keys and forget the rest."""
         asked_at = time.monotonic()
-        known = await self._store.reading(
-            partial(
-                _read_changes,
-                known=self._snapshot.revision if self._snapshot.settled else None,
-                master_key=self._master_key,
-                now=int(time.time()),
-            )
+        changed = await self._store.reading(
+            partial(_read_changes, known=self._snapshot, master_key=self._master_key, now=int(self._clock()))
         )
         self._confirmed_at = asked_at
-        if known is not None:
-            self._snapshot = known
+        if isinstance(changed, _Snapshot):
+            self._snapshot = changed
+        elif changed is not None:
+            self._snapshot.denied = changed
 
     async def keep_current(self) -> None:
         """Poll the revision until cancelled."""
@@ -150,14 +156,23 @@ class Registered:
         return registration
 
 
-class _Snapshot:
-    """What is known at one revision; `settled` unless a token may still turn up that a block denies."""
+@dataclass(frozen=True, slots=True)
+class _Denied:
+    """What is blocked and revoked; `settled` unless a token may still turn up that a block denies."""
 
-    def __init__(self, revision_: int, ring: keys.KeyRing, blocked: Blocked, *, settled: bool) -> None:
+    revision: int
+    blocked: Blocked
+    settled: bool
+
+
+class _Snapshot:
+    """What is known at one revision; what is denied may be renewed in it."""
+
+    def __init__(self, revision_: int, ring: keys.KeyRing, denied: _Denied) -> None:
         self.revision = revision_
         self.ring = ring
-        self.blocked = blocked
-        self.settled = settled
+        self.denied = denied
+        self.verification_keys = parse_jwks(jwks_document(ring.public_jwks))
         self.clients: OrderedDict[str, Registration] = OrderedDict()
         self.unknown: OrderedDict[str, None] = OrderedDict()
         self.trust: dict[str, TrustStore] = {}
@@ -189,10 +204,14 @@ def _put(entries: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:
         entries.popitem(last=False)
 
 
-def _read_changes(connection: Connection, known: int | None, master_key: bytes, now: int) -> _Snapshot | None:
-    current = revision.read(connection)
-    if current == known:
-        return None
-    ring = keys.load_ring(connection, master_key)
-    blocked, settled = blocks.load_blocked(connection, now)
-    return _Snapshot(current, ring, blocked, settled=settled)
+def _read_changes(
+    connection: Connection, known: _Snapshot, master_key: bytes, now: int
+) -> "_Snapshot | _Denied | None":
+    registered, revoked = revision.read_both(connection)
+    denied = known.denied
+    if registered != known.revision:
+        ring = keys.load_ring(connection, master_key)
+        return _Snapshot(registered, ring, _Denied(revoked, *blocks.load_blocked(connection, now)))
+    if revoked != denied.revision or not denied.settled:
+        return _Denied(revoked, *blocks.load_blocked(connection, now))
+    return None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+BEARER = "Bearer"
+"""The `token_type`, bound or not (RFC 8705 section 3)."""
 TOKEN_TYPE = "at+jwt"
 """The `typ` header (RFC 9068 section 2.1)."""
 
@@ -39,7 +41,7 @@ class TokenResponse:
         """Give the members of RFC 6749 section 5.1; bound or not, the type is Bearer (RFC 8705 section 3)."""
         members: dict[str, Any] = {
             "access_token": self.access_token,
-            "token_type": "Bearer",
+            "token_type": BEARER,
             "expires_in": self.expires_in,
         }
         if self.scopes:

@@ -23,7 +23,13 @@ class Endpoint:
 TOKEN_PATH = "/oauth2/token"
 JWKS_PATH = "/oauth2/jwks"
 BLOCKED_PATH = "/oauth2/blocked"
-ENDPOINTS = (Endpoint("token_endpoint", TOKEN_PATH, called_by_clients=True),)
+INTROSPECTION_PATH = "/oauth2/introspect"
+REVOCATION_PATH = "/oauth2/revoke"
+ENDPOINTS = (
+    Endpoint("token_endpoint", TOKEN_PATH, called_by_clients=True),
+    Endpoint("introspection_endpoint", INTROSPECTION_PATH, called_by_clients=True),
+    Endpoint("revocation_endpoint", REVOCATION_PATH, called_by_clients=True),
+)
 
 
 def well_known_paths(issuer: str) -> tuple[str, ...]:
@@ -41,6 +47,8 @@ def server_metadata(
 ) -> dict[str, Any]:
     """Build the metadata document. `mtls_alias` is the base URL for clients with certificates (RFC 8705 section 5)."""
     base = issuer.rstrip("/")
+    offered = [method for method in AuthenticationMethod if method in methods]
+    proving = [method for method in offered if method is not AuthenticationMethod.NONE]
     document: dict[str, Any] = {
         "issuer": issuer,
         **{endpoint.name: base + endpoint.path for endpoint in ENDPOINTS},
@@ -48,7 +56,9 @@ def server_metadata(
         METADATA_MEMBER: base + BLOCKED_PATH,
         "response_types_supported": [],
         "grant_types_supported": list(grant_types),
-        "token_endpoint_auth_methods_supported": [method for method in AuthenticationMethod if method in methods],
+        "token_endpoint_auth_methods_supported": offered,
+        "introspection_endpoint_auth_methods_supported": proving,
+        "revocation_endpoint_auth_methods_supported": offered,
         "tls_client_certificate_bound_access_tokens": True,
     }
     if mtls_alias is not None:

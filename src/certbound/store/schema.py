@@ -233,6 +233,7 @@ issued_token = Table(
     _time("expires_at"),
     _text("certificate_sha256", null=True),
     _text("spki_sha256", null=True),
+    Column("family", Text, nullable=True, index=True),
     Index(None, "x5t_s256"),
     Index(None, "client_id", "issued_at"),
     Index(None, "expires_at"),
@@ -243,6 +244,26 @@ issued_token = Table(
 # They are few, and an index of them alone costs the bound ones nothing.
 for _column in (issued_token.c.certificate_sha256, issued_token.c.spki_sha256):
     _of_some(issued_token.c.x5t_s256, f"ix_issued_token_unbound_{_column.name}", _column, issued_token.c.expires_at)
+
+# No foreign key: what a client revoked stays revoked when the client is gone.
+revoked_token = Table(
+    "revoked_token",
+    metadata,
+    Column("jti", Text, primary_key=True),
+    _text("client_id"),
+    _time("revoked_at"),
+    _time("expires_at"),
+    Index(None, "expires_at"),
+)
+
+used_identifier = Table(
+    "used_identifier",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("sha256", LargeBinary, primary_key=True),
+    _time("expires_at"),
+    Index(None, "expires_at"),
+)
 
 # No foreign key to the certificate: that of a PKI client is known from its handshakes only. No index of what changes
 # with every use, so that PostgreSQL writes a use where the row stands.
@@ -326,7 +347,7 @@ audit_head = Table(
 
 
 def create_all(connection: Connection) -> None:
-    """Create the tables and their two single rows at once, for a database in memory; others are migrated."""
+    """Create the tables and their few fixed rows at once, for a database in memory; others are migrated."""
     metadata.create_all(connection)
-    connection.execute(insert(revision).values(id=1, value=0))
+    connection.execute(insert(revision), [{"id": 1, "value": 0}, {"id": 2, "value": 0}])
     connection.execute(insert(audit_head).values(id=1, sequence=0, hash=GENESIS))

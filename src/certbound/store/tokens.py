@@ -41,7 +41,8 @@ class RefreshToken:
 class IssuedToken:
     """The trail of one self-contained access token: who got it, by which certificate, from where.
 
-    `certificate_sha256` and `spki_sha256` are as in `RefreshToken`, `x5t_s256` is what the token is bound to.
+    `certificate_sha256` and `spki_sha256` are as in `RefreshToken`, `x5t_s256` is what the token is bound to,
+    `family` the grant it came from where that can be revoked.
     """
 
     jti: str
@@ -56,6 +57,7 @@ class IssuedToken:
     expires_at: int
     certificate_sha256: str | None = None
     spki_sha256: str | None = None
+    family: str | None = None
 
 
 _REFRESH, _ISSUED = columns(refresh_token, RefreshToken), columns(issued_token, IssuedToken)
@@ -86,6 +88,7 @@ _INSERT_ISSUED = text(
 _NEWEST_ISSUED = (
     select(*_ISSUED).order_by(issued_token.c.issued_at.desc(), issued_token.c.jti).limit(bindparam("page_size"))
 )
+_LOAD_ISSUED = select(*_ISSUED).where(issued_token.c.jti == bindparam("of_jti"))
 _BY_CERTIFICATE = _NEWEST_ISSUED.where(issued_token.c.x5t_s256 == bindparam("thumbprint"))
 _BY_CLIENT = _NEWEST_ISSUED.where(issued_token.c.client_id == bindparam("of_client"))
 _NEWEST_REFRESH = (
@@ -232,6 +235,12 @@ def add_issued_tokens(connection: Connection, tokens: Sequence[IssuedToken]) -> 
     """
     if tokens:
         connection.execute(_INSERT_ISSUED, [parameters(token) for token in tokens])
+
+
+def load_issued_token(connection: Connection, jti: str) -> IssuedToken | None:
+    """Load the row of an access token; None if it is not in the trail, yet or any more."""
+    row = connection.execute(_LOAD_ISSUED, {"of_jti": jti}).one_or_none()
+    return None if row is None else IssuedToken(*row)
 
 
 def issued_to_certificate(connection: Connection, x5t_s256: str, *, limit: int) -> tuple[IssuedToken, ...]:

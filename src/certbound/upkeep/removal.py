@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from certbound.store import refusals, sightings, tokens
+from certbound.store import once, refusals, revoked, sightings, tokens
 from certbound.store.engine import Connection, Store
 from certbound.upkeep.running import Task
 
@@ -48,6 +48,8 @@ async def _remove(store: Store, removal: Callable[[Connection], int]) -> bool:
 def _removals(retention: Retention, now: int) -> tuple[Callable[[Connection], int], ...]:
     return (
         partial(tokens.delete_expired_refresh_tokens, now=now, limit=BATCH),
+        partial(revoked.delete_expired, now=now, limit=BATCH),
+        partial(once.delete_expired, now=now, limit=BATCH),
         # The trail says what a stolen certificate obtained, so it outlives the tokens.
         partial(tokens.delete_expired_issued_tokens, now=now - retention.issued_token_days * DAY, limit=BATCH),
         partial(

@@ -6,17 +6,26 @@ from starlette.routing import Route
 
 from certbound.authority.blocked_list import BlockedList
 from certbound.authority.registered import Registered
+from certbound.authority.tokens.answers import ClientAnswers
 from certbound.authority.tokens.context import Policy
-from certbound.authority.tokens.issuing import TokenIssuer, offered_grants
-from certbound.oauth.metadata import BLOCKED_PATH, JWKS_PATH, TOKEN_PATH, server_metadata, well_known_paths
+from certbound.authority.tokens.issuing import offered_grants
+from certbound.oauth.metadata import (
+    BLOCKED_PATH,
+    INTROSPECTION_PATH,
+    JWKS_PATH,
+    REVOCATION_PATH,
+    TOKEN_PATH,
+    server_metadata,
+    well_known_paths,
+)
 from certbound.web.oauth.blocked import BlockedEndpoint
+from certbound.web.oauth.client_endpoint import ClientEndpoint
 from certbound.web.oauth.discovery import JWKSEndpoint, MetadataEndpoint
-from certbound.web.oauth.token import TokenEndpoint
 
 
 def oauth_routes(
     policy: Policy,
-    issuer: TokenIssuer,
+    answering: ClientAnswers,
     registered: Registered,
     blocked: BlockedList,
     *,
@@ -33,7 +42,14 @@ def oauth_routes(
     base = urlsplit(policy.issuer).path.rstrip("/")
     metadata = MetadataEndpoint(document)
     return [
-        Route(base + TOKEN_PATH, TokenEndpoint(issuer, max_body=max_body).post, methods=["POST"]),
+        *(
+            Route(base + path, ClientEndpoint(answers, max_body=max_body).post, methods=["POST"])
+            for path, answers in (
+                (TOKEN_PATH, answering.token),
+                (INTROSPECTION_PATH, answering.introspection),
+                (REVOCATION_PATH, answering.revocation),
+            )
+        ),
         Route(base + JWKS_PATH, JWKSEndpoint(registered).get),
         Route(base + BLOCKED_PATH, BlockedEndpoint(blocked).get),
         *(Route(path, metadata.get) for path in well_known_paths(policy.issuer)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from certbound.authority.blocks import obtained_by_blocked
+from certbound.authority.records import revoke_grant
 from certbound.authority.tokens.context import GrantContext
 from certbound.authority.tokens.secrets import digest
 from certbound.oauth.access_token import Authorization
@@ -35,7 +36,7 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
     refusal = _refusal(gathered, authenticated, now)
     if refusal is not None or found is None:
         if found is not None and found.used_at is not None and found.client_id == client.client_id:
-            await context.store.writing(partial(tokens.revoke_family, family=found.family, at=now))
+            await context.store.writing(partial(revoke_grant, family=found.family, at=now))
         raise OAuthError("invalid_grant", "the refresh token is not valid", detail=refusal or "")
     still_allowed = tuple(scope for scope in found.scope.split() if scope in client.scopes)
     still_reachable = tuple(uri for uri in found.resources if uri in context.policy.resources(client))

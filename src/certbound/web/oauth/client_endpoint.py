@@ -1,13 +1,15 @@
-"""POST /oauth2/token (RFC 6749 section 3.2)."""
+"""What clients post forms to: the token endpoint and those like it (RFC 6749 section 3.2, RFC 7009, RFC 7662)."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from certbound.authority.tokens.issuing import TokenIssuer, TokenRequest
+from certbound.authority.tokens.authenticating import ClientRequest
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import parse_form
 from certbound.store.engine import StoreUnavailable
@@ -23,11 +25,15 @@ _TIMER_SECONDS = 0.002
 _FLOORED = frozenset({"invalid_client", "invalid_grant"})
 
 
-class TokenEndpoint:
+Answering = Callable[[ClientRequest], Awaitable[Mapping[str, Any]]]
+"""What answers a request with the members of a JSON object; OAuthError otherwise, StoreUnavailable for a 503."""
+
+
+class ClientEndpoint:
     """Reads the form once, has the request answered, and makes every failure look alike from outside."""
 
-    def __init__(self, issuer: TokenIssuer, *, max_body: int) -> None:
-        self._issuer = issuer
+    def __init__(self, answering: Answering, *, max_body: int) -> None:
+        self._answering = answering
         self._max_body = max_body
 
     async def post(self, request: Request) -> Response:
@@ -37,32 +43,31 @@ class TokenEndpoint:
             body = await _read_body(request, self._max_body)
             if body is None:
                 return _too_large()
-            tokens = await self._issuer.answer(self._token_request(request, body))
-            return answer(tokens.as_json())
+            return answer(await self._answering(_client_request(request, body)))
         except OAuthError as error:
             if error.detail:
                 address = request.client.host if request.client else None
-                log.info("token refused", extra={"error": error.error, "detail": error.detail, "address": address})
+                log.info("request refused", extra={"error": error.error, "detail": error.detail, "address": address})
             if error.error in _FLOORED:
                 await _until(started + ANSWER_FLOOR)
             return refusal(error)
         except StoreUnavailable as error:
-            log.error("token request not answered", extra={"reason": str(error)})
+            log.error("request not answered", extra={"reason": str(error)})
             return unavailable()
         except ClientDisconnect:
             return Response(status_code=400)
 
-    def _token_request(self, request: Request, body: bytes) -> TokenRequest:
-        headers = request.headers.getlist("authorization")
-        if len(headers) > 1:
-            raise OAuthError("invalid_request", "the Authorization header is there more than once")
-        form = parse_form(body, request.headers.get("content-type"), request.scope["query_string"])
-        return TokenRequest(
-            form=form,
-            authorization=headers[0] if headers else None,
-            presented=presented_chain(request.scope),
-            address=request.client.host if request.client else None,
-        )
+
+def _client_request(request: Request, body: bytes) -> ClientRequest:
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise OAuthError("invalid_request", "the Authorization header is there more than once")
+    return ClientRequest(
+        form=parse_form(body, request.headers.get("content-type"), request.scope["query_string"]),
+        authorization=headers[0] if headers else None,
+        presented=presented_chain(request.scope),
+        address=request.client.host if request.client else None,
+    )
 
 
 async def _until(moment: float) -> None:

@@ -1,0 +1,57 @@
+"""Who answers what clients post: the parts of this room, put together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from certbound.authority.records import IssueTrail
+from certbound.authority.refusals import Refusals
+from certbound.authority.registered import Registered
+from certbound.authority.sightings import Sightings
+from certbound.authority.tokens.authenticating import ClientAuthenticator, ClientRequest
+from certbound.authority.tokens.context import GrantContext
+from certbound.authority.tokens.introspection import Introspector
+from certbound.authority.tokens.issuing import TokenIssuer
+from certbound.authority.tokens.revocation import Revoker
+from certbound.authority.tokens.shown import ShownTokens
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAnswers:
+    """Answers by endpoint, each with the members of a JSON object; OAuthError otherwise, StoreUnavailable for a 503."""
+
+    issuer: TokenIssuer
+    introspector: Introspector
+    revoker: Revoker
+
+    async def token(self, request: ClientRequest) -> Mapping[str, Any]:
+        """Answer at the token endpoint (RFC 6749 section 5.1)."""
+        return (await self.issuer.answer(request)).as_json()
+
+    async def introspection(self, request: ClientRequest) -> Mapping[str, Any]:
+        """Answer at the introspection endpoint (RFC 7662 section 2.2)."""
+        return await self.introspector.answer(request)
+
+    async def revocation(self, request: ClientRequest) -> Mapping[str, Any]:
+        """Answer at the revocation endpoint: 200 is all there is to say (RFC 7009 section 2.2)."""
+        await self.revoker.revoke(request)
+        return {}
+
+
+def client_answers(
+    context: GrantContext, registered: Registered, trail: IssueTrail, refusals: Refusals, sightings: Sightings
+) -> ClientAnswers:
+    """Put together what answers for one worker."""
+    authenticator = ClientAuthenticator(
+        registered,
+        refusals,
+        sightings,
+        clock=context.clock,
+        certificate_optional=context.policy.token_endpoint_without_certificate,
+    )
+    shown = ShownTokens(context, registered)
+    return ClientAnswers(
+        TokenIssuer(context, registered, authenticator, trail),
+        Introspector(authenticator, shown, context.policy.issuer),
+        Revoker(context, authenticator, shown),
+    )

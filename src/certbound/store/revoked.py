@@ -1,0 +1,69 @@
+"""Which access tokens are revoked before they run out (RFC 7009)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select, text
+
+from certbound.store.engine import Connection
+from certbound.store.rows import parameters
+from certbound.store.schema import issued_token
+from certbound.store.schema import revoked_token as table
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedToken:
+    """An access token that is refused from `revoked_at` on; times are epoch seconds."""
+
+    jti: str
+    client_id: str
+    revoked_at: int
+    expires_at: int
+
+
+# As text, since SQLAlchemy knows ON CONFLICT by dialect only.
+_ADD = text(
+    f"INSERT INTO revoked_token ({', '.join(table.c.keys())})"  # noqa: S608 - names of columns
+    f" VALUES (:{', :'.join(table.c.keys())}) ON CONFLICT DO NOTHING"
+)
+_IS_REVOKED = select(table.c.jti).where(table.c.jti == bindparam("of_jti"))
+_LIVING = (
+    select(table.c.jti)
+    .where(table.c.expires_at > bindparam("moment"))
+    .order_by(table.c.expires_at.desc())
+    .limit(bindparam("most"))
+)
+_OF_FAMILY = select(issued_token.c.jti, issued_token.c.client_id, issued_token.c.expires_at).where(
+    issued_token.c.family == bindparam("of_family"), issued_token.c.expires_at > bindparam("moment")
+)
+_EXPIRED = select(table.c.jti).where(table.c.expires_at <= bindparam("moment")).limit(bindparam("batch"))
+_DELETE = delete(table).where(table.c.jti.in_(_EXPIRED))
+
+
+def add(connection: Connection, revoked: Iterable[RevokedToken]) -> None:
+    """Record revocations; one that is there already stays as it is."""
+    rows = [parameters(token) for token in revoked]
+    if rows:
+        connection.execute(_ADD, rows)
+
+
+def revoke_family(connection: Connection, family: str, at: int) -> int:
+    """Revoke the living access tokens of a grant, as far as the trail has them; tell how many."""
+    rows = connection.execute(_OF_FAMILY, {"of_family": family, "moment": at}).all()
+    add(connection, [RevokedToken(jti, client_id, at, expires_at) for jti, client_id, expires_at in rows])
+    return len(rows)
+
+
+def is_revoked(connection: Connection, jti: str) -> bool:
+    """Say whether an access token is revoked."""
+    return connection.execute(_IS_REVOKED, {"of_jti": jti}).first() is not None
+
+
+def living(connection: Connection, now: int, *, limit: int) -> tuple[str, ...]:
+    """Name the revoked tokens that have not run out, those with the most time left first."""
+    return tuple(connection.execute(_LIVING, {"moment": now, "most": limit}).scalars())
+
+
+def delete_expired(connection: Connection, now: int, *, limit: int) -> int:
+    """Delete at most `limit` rows of tokens that have run out by themselves; tell how many."""
+    return connection.execute(_DELETE, {"moment": now, "batch": limit}).rowcount
