@@ -181,6 +181,60 @@ person = Table(
     Column("operator", Boolean, nullable=False),
     Column("disabled", Boolean, nullable=False),
     _time("created_at"),
+    Column("attributes", JSON, nullable=False, server_default="{}"),
+    _bytes("sealed_totp", null=True),
+    _time("totp_step", null=True),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    _time("locked_until", null=True),
+)
+
+authorization_code = Table(
+    "authorization_code",
+    metadata,
+    Column("code_sha256", LargeBinary, primary_key=True),
+    _client_id(),
+    _text("sub"),
+    _text("session", null=True),
+    Column("request", JSON, nullable=False),
+    _time("auth_time"),
+    Column("amr", Texts, nullable=False),
+    _text("family"),
+    _time("issued_at"),
+    _time("expires_at"),
+    _time("used_at", null=True),
+    Index(None, "expires_at"),
+)
+
+pushed_request = Table(
+    "pushed_request",
+    metadata,
+    Column("uri_sha256", LargeBinary, primary_key=True),
+    _client_id(),
+    Column("parameters", JSON, nullable=False),
+    _time("expires_at"),
+    _time("used_at", null=True),
+    Index(None, "expires_at"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id_sha256", Text, primary_key=True),
+    Column("sub", Text, ForeignKey("person.sub", ondelete="CASCADE"), nullable=False, index=True),
+    _time("auth_time"),
+    Column("amr", Texts, nullable=False),
+    _time("expires_at"),
+    _time("ended_at", null=True),
+    Index(None, "expires_at"),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("sub", Text, ForeignKey("person.sub", ondelete="CASCADE"), primary_key=True),
+    Column("client_id", Text, ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True),
+    Column("scopes", Texts, nullable=False),
+    _time("given_at"),
 )
 
 signing_key = Table(
