@@ -6,8 +6,7 @@ from certbound.oauth.errors import OAuthError
 from certbound.oauth.registering import is_redirect_uri
 
 # Read from the text as it stands: nothing that a parser might see otherwise is left between host and port.
-_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([1-9][0-9]{0,4}))?((?:[/?][!-~]*)?)")
-_MAX_PORT = 65535
+_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::[1-9][0-9]{0,4})?((?:[/?][!-~]*)?)")
 
 
 class RedirectRefusedError(OAuthError):
@@ -40,6 +39,4 @@ def _is_same(asked: str, registered: str) -> bool:
 def _without_port(uri: str) -> tuple[str, str] | None:
     """Give what stands before and after the port of a loopback URI, None for any other."""
     match = _LOOPBACK.fullmatch(uri)
-    if match is None or int(match[2] or 0) > _MAX_PORT:
-        return None
-    return match[1], match[3]
+    return None if match is None else (match[1], match[2])
