@@ -1,3 +1,6 @@
+import hashlib
+from base64 import urlsafe_b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +68,12 @@ def test_a_verifier_without_a_challenge_shows_that_somebody_took_it_out() -> Non
 )
 def test_a_challenge_is_met_by_no_other_verifier_and_not_by_none(verifier: str | None) -> None:
     assert verify(CHALLENGE, verifier) is not None
+
+
+@pytest.mark.parametrize("verifier", ["short", "a" * 42, "a" * 129, "ü" * 43])
+def test_a_verifier_that_could_be_guessed_or_is_none_does_not_do_though_its_challenge_is_right(verifier: str) -> None:
+    digest = hashlib.sha256(verifier.encode()).digest()
+    assert verify(urlsafe_b64encode(digest).decode().rstrip("="), verifier) is not None
 
 
 @given(st.none() | st.text(max_size=130), st.none() | st.text(max_size=130))
