@@ -200,6 +200,7 @@ def test_a_proof_is_refused_for_its_age_once_it_is_forgotten(fraction: float) ->
     token = proving(iat=NOW + fraction)
     expires_at = read(token).expires_at
     assert "too old" in refused(token, now=expires_at)
+    assert read(proving(), now=NOW + 60).expires_at == NOW + 61
 
 
 @pytest.mark.parametrize("value", [None, "", "x" * 257, 1, ["a"], {}, "a\nb", "a\0b", "\ud800"])
