@@ -120,8 +120,8 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def listening(attend: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Give the port on loopback whose connections are attended, and leave nothing running."""
+def listening(attend: Callable[[socket.socket], None], *, patience: float = 30) -> Iterator[int]:
+    """Give the port on loopback whose connections are attended, `patience` seconds apart at most; leave nothing."""
     threads: list[threading.Thread] = []
 
     def run(plain: socket.socket) -> None:
@@ -137,7 +137,7 @@ def listening(attend: Callable[[socket.socket], None]) -> Iterator[int]:
                 threads[-1].start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
+        listener.settimeout(patience)
         accepting = threading.Thread(target=accept, daemon=True)
         accepting.start()
         try:
