@@ -111,7 +111,6 @@ def test_a_certificate_without_subject_is_read(make: Any) -> None:
 
 @pytest.mark.threat("B9")
 def test_trailing_bytes_and_truncation_are_refused(make: Any) -> None:
-    """B9."""
     encoded = make()
     for bad in (
         encoded + b"\0",
@@ -134,7 +133,6 @@ def test_a_certificate_of_more_than_64_kib_is_refused_before_it_is_read(make: An
 
 @pytest.mark.threat("27", "B7")
 def test_more_than_1000_alternative_names_are_refused_in_bounded_time(make: Any) -> None:
-    """Row 27 of the threats (CVE-2025-58187) and B7."""
 
     def with_names(count: int) -> bytes:
         return bytes(make(x509.SubjectAlternativeName([x509.DNSName(f"n{i}.example") for i in range(count)])))
@@ -187,7 +185,6 @@ def test_an_alternative_name_that_is_a_network_is_refused(make: Any) -> None:
 @pytest.mark.threat("B4")
 @pytest.mark.parametrize("serial", ["00", "80", "ff7f"])
 def test_a_serial_number_that_is_not_positive_is_refused(make: Any, serial: str) -> None:
-    """B4."""
     octets = bytes.fromhex(serial)
     plain = make(serial_number=0x7F7F if len(octets) == 2 else 0x7F)
     was = b"\x02" + bytes([len(octets)]) + b"\x7f" * len(octets)
@@ -198,7 +195,6 @@ def test_a_serial_number_that_is_not_positive_is_refused(make: Any, serial: str)
 @pytest.mark.threat("26", "B5")
 @pytest.mark.parametrize("curve", ["prime256v1", "secp384r1"])
 def test_an_explicit_curve_is_refused_in_bounded_time(openssl: Any, curve: str) -> None:
-    """Row 26 of the threats (CVE-2022-0778) and B5."""
     openssl("ecparam", "-name", curve, "-genkey", "-noout", "-param_enc", "explicit", "-out", "key.pem")
     openssl("req", "-x509", "-new", "-key", "key.pem", "-subj", "/CN=x", "-out", "c.pem")
     encoded = ssl.PEM_cert_to_DER_cert((openssl.folder / "c.pem").read_text())
@@ -210,7 +206,6 @@ def test_an_explicit_curve_is_refused_in_bounded_time(openssl: Any, curve: str) 
 
 @pytest.mark.threat("B5")
 def test_a_point_that_is_not_on_its_curve_is_refused(make: Any) -> None:
-    """B5."""
     encoded = make()
     key = parse_certificate(encoded).spki
     with pytest.raises(CertificateError):

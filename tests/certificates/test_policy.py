@@ -93,7 +93,6 @@ def test_validity_does_not_depend_on_the_zone_of_the_clock(make: Any, now: datet
 def test_weak_and_strange_keys_are_refused_for_both_methods(
     make: Any, now: datetime, generate: Any, passed: bool
 ) -> None:
-    """B5."""
     key = generate()
     without_hash = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
     certificate = parse_certificate(make(key=key, hash_algorithm=None) if without_hash else make(key=key))
@@ -107,7 +106,7 @@ def test_weak_and_strange_keys_are_refused_for_both_methods(
     ("exponent", "bits"), [(1, 2048), (65536, 2048), (2**65 + 1, 2048), (65537, 8193), (65537, 16384)]
 )
 def test_rsa_keys_nobody_should_compute_with_are_refused(make: Any, exponent: int, bits: int) -> None:
-    """Row 27 of the threats (CVE-2023-29409) and B5: whoever reads the key or decides about it does so in no time."""
+    """Whoever reads the key or decides about it does so in no time."""
     modulus = (1 << bits - 1) + 1
     numbers = b"".join(element(0x02, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (modulus, exponent))
     algorithm = element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, _RSA) + b"\x05\0")
@@ -125,7 +124,6 @@ def test_rsa_keys_nobody_should_compute_with_are_refused(make: Any, exponent: in
 @pytest.mark.threat("B5")
 @pytest.mark.parametrize(("digest", "passed"), [("sha1", False), ("md5", False), ("sha256", True), ("sha512", True)])
 def test_a_signature_by_a_broken_hash_is_refused(openssl: Any, now: datetime, digest: str, passed: bool) -> None:
-    """B5."""
     path = openssl.self_signed("-subj", "/CN=x", f"-{digest}", "-days", "9000")
     certificate = parse_certificate(ssl.PEM_cert_to_DER_cert(path.read_text()))
     assert check_signature_hash(certificate).passed is passed
@@ -157,7 +155,6 @@ _ANY, _EMAIL = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, ExtendedKeyUsageOID.E
 def test_an_extended_key_usage_must_allow_clients(
     make: Any, now: datetime, *, purposes: list[ObjectIdentifier] | None, leaf: bool, ca: bool, critical: bool
 ) -> None:
-    """Row 9 of the threats (CVE-2022-21657) and B3."""
     extensions = [x509.ExtendedKeyUsage(purposes)] if purposes else []
     certificate = parse_certificate(make(*extensions, critical=[x509.ExtendedKeyUsage] if critical else []))
     assert ("extended_key_usage" in _failed(check_pki_leaf(certificate, now))) is not leaf
@@ -197,7 +194,6 @@ def test_a_key_usage_must_allow_signatures(make: Any, now: datetime, usage: x509
 
 @pytest.mark.threat("B4")
 def test_a_ca_is_no_client_of_a_pki_but_may_be_registered_itself(make: Any, now: datetime) -> None:
-    """B4."""
     certificate = parse_certificate(make(x509.BasicConstraints(ca=True, path_length=None)))
     assert _failed(check_pki_leaf(certificate, now)) == {"not_a_ca"}
     assert _failed(check_self_signed(certificate, now)) == set()
@@ -205,7 +201,6 @@ def test_a_ca_is_no_client_of_a_pki_but_may_be_registered_itself(make: Any, now:
 
 @pytest.mark.threat("B4")
 def test_an_unknown_critical_extension_and_a_long_serial_number_are_refused(make: Any, now: datetime) -> None:
-    """B4."""
     unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
     assert _failed(check_pki_leaf(parse_certificate(make(unknown)), now)) == set()
     certificate = parse_certificate(make(unknown, critical=[x509.UnrecognizedExtension]))
@@ -222,7 +217,6 @@ def _with_serial_of_21_octets(encoded: bytes) -> Certificate:
 
 @pytest.mark.threat("B4")
 def test_version_1_is_refused_for_a_pki(openssl: Any, now: datetime) -> None:
-    """B4."""
     openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "k.pem", "-subj", "/CN=x", "-out", "r.pem")
     pem = openssl("x509", "-req", "-in", "r.pem", "-signkey", "k.pem", "-days", "9000").decode()
     certificate = parse_certificate(ssl.PEM_cert_to_DER_cert(pem))
