@@ -264,6 +264,7 @@ async def test_a_source_that_sends_a_byte_a_second_is_left_within_three_seconds(
     assert took < 5
 
 
+@pytest.mark.threat("49", "52")
 async def test_a_private_address_is_reached_only_by_allowance(trust: ssl.SSLContext, server: Server) -> None:
     server.says(answer(OLD))
     fetching = Outbound(trust)
@@ -273,6 +274,7 @@ async def test_a_private_address_is_reached_only_by_allowance(trust: ssl.SSLCont
     assert not server.requests
 
 
+@pytest.mark.threat("49", "52")
 @pytest.mark.parametrize(
     "host",
     [
@@ -310,6 +312,7 @@ async def test_a_server_with_another_certificate_is_not_believed(sets: ClientKey
     assert not stranger.requests
 
 
+@pytest.mark.threat("49", "52")
 async def test_the_connection_goes_to_the_address_that_was_checked(
     trust: ssl.SSLContext, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

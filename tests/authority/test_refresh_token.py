@@ -31,6 +31,7 @@ async def test_using_a_refresh_token_twice_revokes_its_whole_family(house: House
     assert (await house.refresh("app", other_family.refresh_token, None)).refresh_token
 
 
+@pytest.mark.threat("34")
 async def test_one_of_50_parallel_redemptions_succeeds(shared_store: Store) -> None:
     house = await furnish(shared_store)
     first = await house.log_in("app")
@@ -55,6 +56,7 @@ async def test_a_bound_refresh_token_is_good_with_its_certificate_only(house: Ho
     assert (await house.refresh("phone", first.refresh_token, MINE)).refresh_token
 
 
+@pytest.mark.threat("30")
 async def test_a_refresh_token_from_before_binding_was_switched_on_is_refused(house: House) -> None:
     first = await house.log_in("app", MINE)
     house.update("app", bound=True)
@@ -81,6 +83,7 @@ async def test_a_confidential_clients_refresh_token_survives_a_renewed_certifica
         assert again.refresh_token is None
 
 
+@pytest.mark.threat("31")
 async def test_another_client_cannot_use_a_refresh_token_and_does_not_revoke_it(house: House) -> None:
     house.client("other", "none")
     first = await house.log_in("app")

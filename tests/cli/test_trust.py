@@ -89,6 +89,7 @@ def bad(authority: trustme.CA, ca_file: Path, leaf_file: Path, tmp_path: Path) -
     return folder
 
 
+@pytest.mark.threat("18", "R11")
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -106,7 +107,6 @@ def bad(authority: trustme.CA, ca_file: Path, leaf_file: Path, tmp_path: Path) -
 def test_a_file_that_cannot_be_trusted_is_refused_by_name_and_the_old_set_stays(
     certbound: Certbound, ca_file: Path, bad: Path, name: str, reason: str
 ) -> None:
-    """Rows 18 and R11 of the threats."""
     certbound.done("trust", "add", "partners", ca_file)
     before = certbound.json("trust", "show", "partners")
     refused = certbound.refused("trust", "add", "partners", bad / name, "--password-file", bad / "password")

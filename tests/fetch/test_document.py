@@ -48,6 +48,7 @@ def test_an_error_status_is_an_answer(server: Any) -> None:
     assert fetch(server.url(), trust=server.trust, allow=LOOPBACK).status == 404
 
 
+@pytest.mark.threat("50")
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_not_followed(server: Any, status: int) -> None:
     location = f"https://127.0.0.1:{server.port}/other"

@@ -210,6 +210,7 @@ def test_renegotiation_is_refused(door: OpenDoor) -> None:
     assert door.app.calls == []
 
 
+@pytest.mark.threat("15", "16", "17")
 @pytest.mark.parametrize("option", ["-tls1_2", "-tls1_3"])
 @pytest.mark.parametrize("listener", ["none", "want"])
 def test_no_session_is_resumed(door: OpenDoor, option: str, listener: str) -> None:
@@ -254,6 +255,7 @@ def test_garbage_is_closed_at_once(door: OpenDoor, garbage: bytes) -> None:
     door.still_serves()
 
 
+@pytest.mark.threat("14", "B12")
 def test_plaintext_before_the_handshake_never_reaches_a_handler(door: OpenDoor) -> None:
     """CVE-2023-40217."""
     request = b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -272,6 +274,7 @@ def test_a_handshake_left_open_is_closed_while_others_are_served(door: OpenDoor)
         assert everything(silent) == everything(halfway) == b""
 
 
+@pytest.mark.threat("19")
 def test_a_client_hello_in_single_bytes_is_understood(door: OpenDoor) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = door.pki.client_context("issued").wrap_bio(incoming, outgoing, server_hostname="localhost")

@@ -89,6 +89,7 @@ async def test_documents_may_be_kept_for_a_short_time(face: Face, path: str) -> 
     assert (await face.ask("GET", path)).headers["cache-control"] == "public, max-age=60"
 
 
+@pytest.mark.threat("58")
 @pytest.mark.parametrize(
     "headers",
     [

@@ -258,6 +258,7 @@ async def test_nothing_secret_is_in_the_log(face: Face, caplog: pytest.LogCaptur
     assert [secret for secret in secrets if secret in logged] == []
 
 
+@pytest.mark.threat("58")
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded"])
 async def test_no_header_changes_the_issuer_of_a_token(face: Face, header: str) -> None:
     answer = await face.token(headers={header: "host=evil.example"})
