@@ -124,6 +124,22 @@ async def test_what_a_client_sends_along_does_not_fill_the_memory(house: House) 
     assert len(house.registered._snapshot._decisions) == 1
 
 
+async def test_remembered_certificates_are_bounded_in_bytes_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    chains = [orders().presented(make(f"CN=padding {number}", ca=True)) for number in range(6)]
+    sizes = [len(chain.leaf) + len(chain.intermediates[0]) for chain in chains]
+    monkeypatch.setattr(registered, "MAX_REMEMBERED_BYTES", sum(sizes[-3:]))
+    for chain in (*chains, chains[-1]):
+        assert (
+            await house.registered.decide(Credentials("orders", ShownMethod.NOTHING, chain), NOW)
+        ).client is not None
+    snapshot = house.registered._snapshot
+    assert [credentials.presented for credentials in snapshot._decisions] == chains[-3:]
+    # What is decided anew takes the place of what it was before.
+    for credentials, decided in list(snapshot._decisions.items()):
+        snapshot.remember(credentials, decided)
+    assert (snapshot._size, len(snapshot._decisions)) == (sum(sizes[-3:]), 3)
+
+
 async def test_decisions_and_clients_fill_bounded_memory(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registered, "MAX_DECISIONS", 3)
     monkeypatch.setattr(registered, "MAX_CLIENTS", 3)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from certbound.authority import blocks, clients, keys
 from certbound.authority.deciding import Decided, Decider
+from certbound.certificates.presented import PresentedChain
 from certbound.jose.jwks import JWKSet, jwks_document, parse_jwks
 from certbound.jose.keys import SigningKey
 from certbound.oauth.authentication import Decision, Known
@@ -40,6 +41,8 @@ MAX_UNKNOWN = 1_000
 MAX_DECISIONS = 10_000
 MAX_REMEMBERED_CHAIN = 16_384
 """Bytes of certificates up to which an acceptance is remembered."""
+MAX_REMEMBERED_BYTES = 32 * 1024 * 1024
+"""Bytes of certificates of all remembered acceptances together; the oldest go first."""
 
 
 class Registered:
@@ -177,6 +180,7 @@ class _Snapshot:
         self.unknown: OrderedDict[str, None] = OrderedDict()
         self.trust: dict[str, TrustStore] = {}
         self._decisions: OrderedDict[Credentials, Decided] = OrderedDict()
+        self._size = 0
 
     def remembered(self, credentials: Credentials, now: datetime) -> Decided | None:
         """Give an earlier acceptance of exactly this certificate for this client, while all of its path is valid."""
@@ -193,8 +197,19 @@ class _Snapshot:
         if decision.client is None or decision.good_until is None or presented is None:
             return
         # What is sent along is the client's choice, and must not fill this memory.
-        if len(presented.leaf) + sum(map(len, presented.intermediates)) <= MAX_REMEMBERED_CHAIN:
-            _put(self._decisions, credentials, decided, MAX_DECISIONS)
+        if (size := _size(presented)) > MAX_REMEMBERED_CHAIN:
+            return
+        if credentials not in self._decisions:
+            self._size += size
+        self._decisions[credentials] = decided
+        self._decisions.move_to_end(credentials)
+        while len(self._decisions) > MAX_DECISIONS or self._size > MAX_REMEMBERED_BYTES:
+            oldest, _ = self._decisions.popitem(last=False)
+            self._size -= _size(oldest.presented)
+
+
+def _size(presented: PresentedChain | None) -> int:
+    return len(presented.leaf) + sum(map(len, presented.intermediates)) if presented is not None else 0
 
 
 def _put(entries: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:
