@@ -19,7 +19,7 @@ from tests.certificates.openssl_ca import OpenSSLCA
 from tests.fetch.peers import Server, serving
 from tests.oauth.making import NOW, Identity, make, new_key
 
-from certbound.authority import blocks, client_keys, ocsp_answers, trust, trust_policies
+from certbound.authority import blocks, client_keys, ocsp_answers, outbound, trust, trust_policies
 from certbound.authority.client_keys import ClientKeySets
 from certbound.authority.deciding import Decider, decide_once
 from certbound.authority.ocsp_answers import OCSPAnswers
@@ -176,6 +176,26 @@ async def test_a_refusal_says_why_a_set_could_not_be_had(worker: Registered, pub
     )
     assert "not JSON" in decision.failed[0].expected
     assert len(publisher.requests) == 1
+
+
+async def test_a_client_for_whom_there_is_no_thread_waits_for_one_once(
+    worker: Registered, publisher: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "HOST_THREADS", 0)
+    monkeypatch.setattr(outbound, "WAIT_SECONDS", 0.05)
+    tried: list[str] = []
+    bring = Outbound.bring
+
+    async def counted(self: Outbound, url: str, *how: Any, **options: Any) -> Any:
+        tried.append(url)
+        return await bring(self, url, *how, **options)
+
+    monkeypatch.setattr(Outbound, "bring", counted)
+    [check] = (await decide(worker, OLD)).failed
+    assert "too many fetches are under way" in check.expected
+    assert tried == [publisher.url()]
+    monkeypatch.undo()
+    assert (await decide(worker, OLD)).client is not None
 
 
 async def test_a_published_key_without_certificate_means_a_client_that_is_registered_so(

@@ -60,8 +60,8 @@ class Decider:
 
     async def _publish(self, registration: Registration, lacking: KnownKeys | None) -> KnownKeys | None:
         uri = registration.client.jwks_uri
-        if uri is None:
-            return None
+        if uri is None or (lacking is not None and lacking.failure is not None):
+            return lacking  # asked a moment ago in vain: asking once more would take the time twice
         return await (self.client_keys.get(uri) if lacking is None else self.client_keys.refetch(uri, lacking))
 
 
