@@ -7,7 +7,7 @@ and `certbound explain` can say exactly why; the client itself is told nothing o
 import hashlib
 import hmac
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -150,11 +150,12 @@ def _by_trusted_chain(registration: Registration, credentials: Credentials, know
     subject = _check_subject(registration.client, certificate)
     if not registration.trust:
         return _Outcome((presence, *subject, Check("chain", False, "a trust store", "none registered", _RFC8705_74)))
-    refusals, needs = list[Check](), list[OCSPQuestion]()
+    refusals: list[Check] = []
+    needs: list[OCSPQuestion] = []
     for store in registration.trust:
         through = _through(store, certificate, credentials.presented.intermediates, known)
         if all(check.passed for check in through.checks) and through.needs is None:
-            return replace(through, checks=(presence, *through.checks, *subject))
+            return _Outcome((presence, *through.checks, *subject), through.good_until)
         refusals += through.checks
         needs += through.needs.ocsp if through.needs is not None else ()
     checks = (presence, *dict.fromkeys(refusals), *subject)
