@@ -353,6 +353,18 @@ async def test_of_too_many_tokens_those_that_live_longest_are_denied_and_the_log
         assert (len(blocked.certificates), len(blocked.tokens)) == (1, denied)
 
 
+async def test_where_there_is_not_room_for_all_the_newest_block_has_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [await house.ask(one, client_id="unbound", grant_type="client_credentials") for one in (STOLEN, OTHER)]
+    await house.trail.flush()
+    for identity in (STOLEN, OTHER):
+        block(house, "public_key", identity)
+        house.now += 1
+    monkeypatch.setattr(blocks, "MAXIMUM_ENTRIES", 3)
+    assert known(house)[0].tokens == {jti(found[1])}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_blocked_already_is_not_blocked_again_until_that_is_lifted(house: House, kind: BlockKind) -> None:
     first = block(house, kind).block
@@ -381,6 +393,16 @@ async def test_certificate_and_key_are_blocked_and_lifted_apart(house: House) ->
     assert (await house.refusal(house.log_in("app", STOLEN))).error == "invalid_client"
     assert (await house.log_in("app", RENEWED)).access_token
     lift(house, of_certificate.id)
+    await house.registered.refresh()
+    assert (await house.log_in("app", STOLEN)).access_token
+
+
+async def test_a_lifted_block_is_out_of_force_with_the_next_look_at_the_revision(house: House) -> None:
+    made = block(house, "certificate").block
+    house.now += UNSETTLED_SECONDS + 1
+    await house.registered.refresh()
+    assert (await house.refusal(house.log_in("app", STOLEN))).error == "invalid_client"
+    lift(house, made.id)
     await house.registered.refresh()
     assert (await house.log_in("app", STOLEN)).access_token
 

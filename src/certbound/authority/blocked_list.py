@@ -17,7 +17,6 @@ MIN_LIFETIME = 120
 @dataclass(frozen=True, slots=True)
 class _Signed:
     blocked: Blocked
-    kid: str
     at: float
     jwt: str
     tag: str
@@ -43,14 +42,14 @@ class BlockedList:
         Raises OAuthError while the server does not know for sure what is blocked.
         """
         self._registered.require_current()
-        kept, blocked, key = self._kept, self._registered.blocked, self._registered.signing_key
+        kept, blocked = self._kept, self._registered.blocked
         now = time.monotonic()
-        if kept is None or kept.blocked is not blocked or kept.kid != key.kid or now - kept.at > RENEW_SECONDS:
+        if kept is None or kept.blocked is not blocked or now - kept.at > RENEW_SECONDS:
             issued_at = int(self._clock())
             claims = blocked_claims(
                 blocked, issuer=self._issuer, issued_at=issued_at, expires_at=issued_at + self._lifetime
             )
-            jwt = sign(claims, key, typ=LIST_TYPE)
-            kept = _Signed(blocked, key.kid, now, jwt, hashlib.sha256(jwt.encode()).hexdigest()[:32])
+            jwt = sign(claims, self._registered.signing_key, typ=LIST_TYPE)
+            kept = _Signed(blocked, now, jwt, hashlib.sha256(jwt.encode()).hexdigest()[:32])
             self._kept = kept
         return kept.jwt, kept.tag
