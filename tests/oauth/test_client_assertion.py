@@ -101,6 +101,12 @@ def test_an_assertion_expires_within_five_minutes_and_is_not_expired(seconds: fl
     assert failed(claiming(exp=NOW + seconds)) == ([] if accepted else ["assertion_exp"])
 
 
+@pytest.mark.parametrize(("seconds", "found"), [(3600, "3600 s ahead"), (0, "0 s ahead"), (-5, "5 s ago")])
+def test_the_trace_says_by_how_much_a_time_is_off(seconds: int, found: str) -> None:
+    checks, _ = check(claiming(exp=NOW + seconds))
+    assert [(one.expected, one.found) for one in checks if not one.passed] == [("expires within 300 s", found)]
+
+
 def test_an_assertion_is_remembered_until_it_is_refused_for_its_age() -> None:
     _, accepted = check(claiming(exp=NOW + 59.2))
     assert accepted is not None
