@@ -393,6 +393,14 @@ def test_a_responder_that_is_down_is_quoted_and_not_asked_again(house: House) ->
     assert (_passed(accepting), accepting.good_until) == ([True, True], NOW + timedelta(seconds=60))
 
 
+def test_in_its_grace_an_answer_clears_for_a_minute_so_that_a_newer_one_is_asked_for(house: House) -> None:
+    ends, hour = NOW - timedelta(seconds=1), replace(_BY_OCSP, grace_seconds=3600)
+    decision = check_path(house.path, hour, [], _keyed(house, _good(ends=ends), _good()), NOW)
+    assert (_passed(decision), decision.good_until) == ([True, True], NOW + timedelta(seconds=60))
+    in_force = check_path(house.path, hour, [], _keyed(house, _good(), _good()), NOW)
+    assert in_force.good_until == NOW + _HOUR
+
+
 def test_a_stale_answer_is_gathered_anew(house: House) -> None:
     ends = NOW - timedelta(seconds=1)
     answers = _keyed(house, _good(ends=ends), _good())
