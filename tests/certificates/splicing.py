@@ -19,6 +19,11 @@ def element(tag: int, content: bytes) -> bytes:
     return bytes([tag]) + (bytes([length]) if length < 128 else bytes([0x80 | len(octets)]) + octets) + content
 
 
+def integer(number: int) -> bytes:
+    """Encode an INTEGER that is not negative."""
+    return element(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
 def spliced(certificate: bytes, place: int, member: bytes) -> bytes:
     """Put another member into a certificate."""
     (_, tbs), *rest = der.read_all(der.read_only(certificate, der.SEQUENCE))
@@ -38,7 +43,7 @@ def signed(certificate: bytes, issuer: object) -> bytes:
 
 def rsa_key(modulus: int, exponent: int) -> bytes:
     """Encode a SubjectPublicKeyInfo of numbers that no library would take (RFC 3279 section 2.3.1)."""
-    numbers = b"".join(element(_INTEGER, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (modulus, exponent))
+    numbers = integer(modulus) + integer(exponent)
     algorithm = element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, _RSA) + b"\x05\0")
     return element(der.SEQUENCE, algorithm + element(_BIT_STRING, b"\0" + element(der.SEQUENCE, numbers)))
 

@@ -8,9 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
-from tests.certificates.splicing import PUBLIC_KEY, element, spliced
+from tests.certificates.splicing import PUBLIC_KEY, rsa_key, spliced
 
-from certbound.certificates import der
 from certbound.certificates.certificate import Certificate, CertificateError, PublicKeyFacts, parse_certificate
 from certbound.certificates.check import Check
 from certbound.certificates.policy import (
@@ -108,12 +107,9 @@ def test_weak_and_strange_keys_are_refused_for_both_methods(
 def test_rsa_keys_nobody_should_compute_with_are_refused(make: Any, exponent: int, bits: int) -> None:
     """Whoever reads the key or decides about it does so in no time."""
     modulus = (1 << bits - 1) + 1
-    numbers = b"".join(element(0x02, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (modulus, exponent))
-    algorithm = element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, _RSA) + b"\x05\0")
-    key = element(der.SEQUENCE, algorithm + element(0x03, b"\0" + element(der.SEQUENCE, numbers)))
     started = time.process_time()
     try:
-        certificate = parse_certificate(spliced(make(), PUBLIC_KEY, key))
+        certificate = parse_certificate(spliced(make(), PUBLIC_KEY, rsa_key(modulus, exponent)))
     except CertificateError:
         certificate = replace(parse_certificate(make()), key=PublicKeyFacts("RSA", bits, exponent=exponent))
     assert certificate.key == PublicKeyFacts("RSA", bits, exponent=exponent)
@@ -132,7 +128,6 @@ def test_a_signature_by_a_broken_hash_is_refused(openssl: Any, now: datetime, di
     assert "signature_hash" not in _failed(check_path_certificate(certificate, is_anchor=True))
 
 
-_RSA = bytes.fromhex("2a864886f70d010101")
 _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 _ANY, _EMAIL = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, ExtendedKeyUsageOID.EMAIL_PROTECTION
 
