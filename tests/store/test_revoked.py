@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 from certbound.store import once, revision, revoked, tokens
@@ -28,6 +29,14 @@ def test_a_grants_living_access_tokens_are_revoked_and_no_others(store: Store) -
     store.write(partial(tokens.add_issued_tokens, tokens=rows))
     assert store.write(partial(revoked.revoke_family, family="f", at=100)) == 1
     assert store.read(partial(revoked.living, now=0, limit=10)) == ("mine",)
+
+
+def test_what_a_client_has_for_a_person_is_revoked_and_nothing_else(store: Store) -> None:
+    mine = [token("one", "f"), token("two"), token("old", expires_at=50)]
+    others = [replace(token("other client"), client_id="web"), replace(token("other person"), sub="usr_2")]
+    store.write(partial(tokens.add_issued_tokens, tokens=[*mine, *others]))
+    assert store.write(partial(revoked.revoke_person, client_id="app", sub="usr_1", at=100)) == 2
+    assert set(store.read(partial(revoked.living, now=0, limit=10))) == {"one", "two"}
 
 
 def test_revoking_raises_a_number_of_its_own(store: Store) -> None:

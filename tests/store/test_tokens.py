@@ -101,15 +101,30 @@ def test_revoking_a_client_leaves_other_clients_alone(with_clients: Store) -> No
     assert load(with_clients, 3) == refresh_token(digest(3), client_id="billing")
 
 
+def test_revoking_what_a_client_has_for_a_person_leaves_others_alone(with_clients: Store) -> None:
+    add(
+        with_clients,
+        refresh_token(digest(1)),
+        refresh_token(digest(2), family="other"),
+        refresh_token(digest(3), sub="sub-bob"),
+        refresh_token(digest(4), client_id="billing"),
+        refresh_token(digest(5), revoked_at=4),
+    )
+    assert with_clients.write(lambda connection: tokens.revoke_person(connection, "orders", "sub-ada", 9)) == 2
+    found = [load(with_clients, number) for number in range(1, 6)]
+    assert [token.revoked_at for token in found if token is not None] == [9, 9, None, None, 4]
+
+
 @pytest.mark.parametrize(
     "revoke",
     [
         lambda connection: tokens.revoke_family(connection, "family-1", 9),
         lambda connection: tokens.revoke_client(connection, "orders", 9),
+        lambda connection: tokens.revoke_person(connection, "orders", "sub-ada", 9),
         lambda connection: tokens.revoke_obtained_with(connection, certificate_sha256="cc" * 32, at=9),
         lambda connection: tokens.revoke_obtained_with(connection, spki_sha256="dd" * 32, at=9),
     ],
-    ids=["family", "client", "certificate", "key"],
+    ids=["family", "client", "person", "certificate", "key"],
 )
 def test_a_rotation_in_progress_does_not_save_its_successor_from_a_revocation(
     with_clients: Store, opened: Callable[[], Store], revoke: Callable[[Connection], int]

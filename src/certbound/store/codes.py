@@ -62,6 +62,15 @@ _LOAD_CODE = select(*columns(authorization_code, AuthorizationCode)).where(
 _LOAD_REQUEST = select(*columns(pushed_request, PushedRequest)).where(
     pushed_request.c.uri_sha256 == bindparam("digest")
 )
+_USE_CODES = (
+    update(authorization_code)
+    .where(
+        authorization_code.c.client_id == bindparam("of_client"),
+        authorization_code.c.sub == bindparam("subject"),
+        authorization_code.c.used_at.is_(None),
+    )
+    .values(used_at=bindparam("moment"))
+)
 _USE_CODE, _USE_REQUEST = _use(authorization_code), _use(pushed_request)
 _DELETE_CODES, _DELETE_REQUESTS = _delete_expired(authorization_code), _delete_expired(pushed_request)
 
@@ -80,6 +89,11 @@ def load_code(connection: Connection, code_sha256: bytes) -> AuthorizationCode |
 def use_code(connection: Connection, code_sha256: bytes, at: int) -> bool:
     """Use a code up; True for exactly one caller."""
     return connection.execute(_USE_CODE, {"digest": code_sha256, "moment": at}).rowcount == 1
+
+
+def use_codes_of(connection: Connection, client_id: str, sub: str, at: int) -> int:
+    """Use up every code that a client could still redeem for a person; tell how many."""
+    return connection.execute(_USE_CODES, {"of_client": client_id, "subject": sub, "moment": at}).rowcount
 
 
 def add_pushed_request(connection: Connection, request: PushedRequest) -> None:

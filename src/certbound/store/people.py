@@ -37,6 +37,7 @@ _COLUMNS = columns(table, Person)
 _THIS = table.c.username == bindparam("name")
 _INSERT = insert(table)
 _LOAD = select(*_COLUMNS).where(_THIS)
+_LOCK = _LOAD.with_for_update()
 _LOAD_BY_SUB = select(*_COLUMNS).where(table.c.sub == bindparam("subject"))
 _PAGE = (
     select(*_COLUMNS)
@@ -64,6 +65,12 @@ def add(connection: Connection, new: Person) -> None:
 def load(connection: Connection, username: str) -> Person | None:
     """Load a person by the exact username."""
     row = connection.execute(_LOAD, {"name": username}).one_or_none()
+    return None if row is None else Person(*row)
+
+
+def lock(connection: Connection, username: str) -> Person | None:
+    """Load a person and hold the row until the commit, so that attempts are counted one after the other."""
+    row = connection.execute(_LOCK, {"name": username}).one_or_none()
     return None if row is None else Person(*row)
 
 

@@ -1,9 +1,10 @@
 """Which access tokens are revoked before they run out (RFC 7009)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy import Select, bindparam, delete, select, text
 
 from certbound.store.engine import Connection
 from certbound.store.rows import parameters
@@ -33,8 +34,12 @@ _LIVING = (
     .order_by(table.c.expires_at.desc())
     .limit(bindparam("most"))
 )
-_OF_FAMILY = select(issued_token.c.jti, issued_token.c.client_id, issued_token.c.expires_at).where(
-    issued_token.c.family == bindparam("of_family"), issued_token.c.expires_at > bindparam("moment")
+_ISSUED = select(issued_token.c.jti, issued_token.c.client_id, issued_token.c.expires_at).where(
+    issued_token.c.expires_at > bindparam("moment")
+)
+_OF_FAMILY = _ISSUED.where(issued_token.c.family == bindparam("of_family"))
+_OF_PERSON = _ISSUED.where(
+    issued_token.c.client_id == bindparam("of_client"), issued_token.c.sub == bindparam("subject")
 )
 _EXPIRED = select(table.c.jti).where(table.c.expires_at <= bindparam("moment")).limit(bindparam("batch"))
 _DELETE = delete(table).where(table.c.jti.in_(_EXPIRED))
@@ -49,9 +54,12 @@ def add(connection: Connection, revoked: Iterable[RevokedToken]) -> None:
 
 def revoke_family(connection: Connection, family: str, at: int) -> int:
     """Revoke the living access tokens of a grant, as far as the trail has them; tell how many."""
-    rows = connection.execute(_OF_FAMILY, {"of_family": family, "moment": at}).all()
-    add(connection, [RevokedToken(jti, client_id, at, expires_at) for jti, client_id, expires_at in rows])
-    return len(rows)
+    return _revoke(connection, _OF_FAMILY, {"of_family": family, "moment": at})
+
+
+def revoke_person(connection: Connection, client_id: str, sub: str, at: int) -> int:
+    """Revoke the living access tokens that a client has for a person, as `revoke_family` does."""
+    return _revoke(connection, _OF_PERSON, {"of_client": client_id, "subject": sub, "moment": at})
 
 
 def is_revoked(connection: Connection, jti: str) -> bool:
@@ -67,3 +75,9 @@ def living(connection: Connection, now: int, *, limit: int) -> tuple[str, ...]:
 def delete_expired(connection: Connection, now: int, *, limit: int) -> int:
     """Delete at most `limit` rows of tokens that have run out by themselves; tell how many."""
     return connection.execute(_DELETE, {"moment": now, "batch": limit}).rowcount
+
+
+def _revoke(connection: Connection, chosen: Select[str, str, int], values: Mapping[str, Any]) -> int:
+    rows = connection.execute(chosen, values).all()
+    add(connection, [RevokedToken(jti, client_id, values["moment"], expires_at) for jti, client_id, expires_at in rows])
+    return len(rows)

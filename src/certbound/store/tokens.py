@@ -80,6 +80,9 @@ _REVOKE_CLIENT = (
     .where(refresh_token.c.client_id == bindparam("of_client"), _LIVING)
     .values(revoked_at=bindparam("moment"))
 )
+_OF_PERSON = refresh_token.c.client_id == bindparam("of_client"), refresh_token.c.sub == bindparam("subject")
+_LOCK_PERSON = select(refresh_token.c.token_sha256).where(*_OF_PERSON).with_for_update()
+_REVOKE_PERSON = update(refresh_token).where(*_OF_PERSON, _LIVING).values(revoked_at=bindparam("moment"))
 # As text, since SQLAlchemy knows ON CONFLICT by dialect only, and loading PostgreSQL's costs a start 90 ms.
 _INSERT_ISSUED = text(
     f"INSERT INTO issued_token ({', '.join(issued_token.c.keys())})"  # noqa: S608 - names of columns
@@ -165,6 +168,13 @@ def revoke_client(connection: Connection, client_id: str, at: int) -> int:
     # A token's foreign key holds the client's row: this lock waits for the tokens under way.
     connection.execute(_LOCK_CLIENT, {"of_client": client_id}).all()
     return connection.execute(_REVOKE_CLIENT, {"of_client": client_id, "moment": at}).rowcount
+
+
+def revoke_person(connection: Connection, client_id: str, sub: str, at: int) -> int:
+    """Revoke every refresh token that a client has for a person, successors under way included; tell how many."""
+    values = {"of_client": client_id, "subject": sub}
+    connection.execute(_LOCK_PERSON, values).all()  # as in `revoke_family`
+    return connection.execute(_REVOKE_PERSON, values | {"moment": at}).rowcount
 
 
 def revoke_obtained_with(
