@@ -1,6 +1,7 @@
 """Which certificates authenticate at all: rows 9 and 27 of the threats, and bad inputs B2 to B5."""
 
 import re
+import ssl
 import subprocess
 import tomllib
 from base64 import encodebytes
@@ -284,12 +285,17 @@ def _other_keys() -> dict[str, Any]:
 
 @pytest.mark.threat("B5")
 @pytest.mark.parametrize("kind", ["secp192r1", "secp224r1", "secp256k1", "brainpoolP256r1", "dsa"])
-def test_a_key_that_tls_does_not_offer_ends_the_handshake_or_is_not_shown_and_authenticates_nobody(
+def test_a_key_of_another_kind_authenticates_nobody_whether_the_handshake_takes_it_or_not(
     target: Target, kind: str
 ) -> None:
     key = _other_keys()[kind]
     below = identity(issuer=target.partners, san=VICTIM, key=key)
     client_id = target.client()
     with bounded():
-        # In TLS 1.3 the client finds no signature that both sides know, and sends no certificate.
+        # Where the client finds no signature that both sides know, it sends no certificate.
         target.refuses(client_id, below, "certificate_presented", by=target.lax)
+        if kind == "dsa":
+            target.refuses(client_id, below, "key_strength", "chain", by=target.lax_in_tls_1_2)
+            return
+        with pytest.raises(ssl.SSLError, match="ALERT"):
+            target.lax_in_tls_1_2.token(client_id, below)
