@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import ssl
 import subprocess
@@ -20,15 +19,16 @@ from certbound.tls.listener import Listener
 from certbound.tls.serving import running
 
 from .conftest import CERTBOUND, SECONDS, SELF_SIGNED, confirmation, free_port, thumbprint, typed
+from .pages import ROOT, blocks
 
-README = Path(__file__).parents[2].joinpath("README.md").read_text()
+README = ROOT.joinpath("README.md").read_text()
 SERVE = "certbound serve &\n"
 
 
 def block(language: str, holding: str) -> str:
     """Give the one block of code of the README in which there is this."""
-    (found,) = (one for one in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in one)
-    return str(found)
+    (found,) = (text for kind, text in blocks(README) if kind == language and holding in text)
+    return found
 
 
 @dataclass(frozen=True)
