@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.authority.assembling import new_registered
 from tests.authority.house import ROOT, House, furnish, orders
-from tests.oauth.making import NOW, Identity, authority
+from tests.oauth.making import NOW, Identity, authority, dns, make
 from tests.oauth.revoking import crl_der
 
 from certbound.authority import clients, revocation_lists, trust, trust_policies, trusted
@@ -173,6 +173,20 @@ async def test_lists_are_left_alone_where_a_store_does_not_ask_for_them(house: H
         [store] = house.store.read(partial(trusted.load_trust, names=["partners"]))
         assert (store.crls, store.revocation.mode) == ((), mode)
     assert reads == []
+
+
+async def test_what_is_disabled_vouches_for_nobody_also_where_a_client_presents_it(house: House) -> None:
+    middle = authority("CN=Middle", issuer=ROOT)
+    below = make(issuer=middle, san=[dns("orders.example.com")])
+    shown = Credentials("orders", ShownMethod.NOTHING, below.presented(middle))
+    add = partial(trust.add, name="partners", certificates=[middle.certificate], intermediate=True)
+    house.store.write(partial(add, **house.by))
+    change = partial(trust.set_disabled, name="partners", certificate_id=middle.certificate.sha256.hex())
+    for disabled in (False, True, False):
+        house.store.write(partial(change, disabled=disabled, **house.by))
+        await house.registered.refresh()
+        decision = await house.registered.decide(shown, NOW)
+        assert [check.check for check in decision.failed] == (["chain"] if disabled else [])
 
 
 def test_stores_come_in_the_order_asked_for_with_all_that_is_set(house: House) -> None:

@@ -146,6 +146,15 @@ def test_an_intermediate_may_be_an_anchor_and_then_its_root_is_not_needed() -> N
     assert failed(decide(registered(store("partners", MID)), GOOD, ROOT, MID)) == ["chain"]
 
 
+def test_a_disabled_intermediate_is_part_of_no_path_also_where_it_is_presented() -> None:
+    off = store("partners", disabled=frozenset({MID.certificate.sha256}))
+    assert failed(decide(registered(off), BELOW_MID, MID)) == ["chain"]
+    assert decide(registered(off), GOOD).client is not None
+    again = authority("CN=Mid", issuer=ROOT, key=MID.key)  # another certificate of that authority is another one
+    assert decide(registered(off), BELOW_MID, MID, again).client is not None
+    assert decide(registered(off, store("others")), BELOW_MID, MID).client is not None
+
+
 @pytest.mark.parametrize(
     ("purposes", "optional", "require"),
     [

@@ -49,6 +49,14 @@ def test_several_stores_load_at_once_without_what_is_disabled(filled: Store) -> 
     assert filled.read(lambda connection: trust.load_enabled(connection, ())) == {}
 
 
+def test_what_is_disabled_is_told_by_store(filled: Store) -> None:
+    filled.write(lambda connection: trust.set_disabled(connection, "partners", "bb", disabled=True))
+    names = ("partners", "devices", "empty", "nowhere")
+    found = filled.read(lambda connection: trust.load_disabled(connection, names))
+    assert found == {"partners": frozenset({"bb"}), "devices": frozenset({"aa"})}
+    assert filled.read(lambda connection: trust.load_disabled(connection, ("empty",))) == {}
+
+
 def test_a_name_or_a_certificate_that_is_taken_is_a_conflict(filled: Store) -> None:
     with pytest.raises(StoreConflict):
         filled.write(lambda connection: trust.create_store(connection, "partners", 9))

@@ -31,9 +31,12 @@ def load_trust(connection: Connection, names: Collection[str]) -> tuple[TrustSto
     """Load trust stores, in the order of `names`; one that does not exist is passed over."""
     policies = stored_trust.policies(connection, names)
     held = stored_trust.load_enabled(connection, names)
+    disabled = stored_trust.load_disabled(connection, names)
     lists = stored_revocation.crls_of(connection, [name for name, of in policies.items() if "crl" in of.revocation])
     return tuple(
-        _view(connection, policies[name], held.get(name, ()), lists.get(name, ())) for name in names if name in policies
+        _view(connection, policies[name], held.get(name, ()), disabled.get(name, ()), lists.get(name, ()))
+        for name in names
+        if name in policies
     )
 
 
@@ -41,6 +44,7 @@ def _view(
     connection: Connection,
     policy: stored_trust.TrustStore,
     held: Sequence[TrustCertificate],
+    disabled: Collection[str],
     lists: Sequence[StoredCRL],
 ) -> TrustStore:
     authorities = tuple(parse_certificate(certificate.der) for certificate in held)
@@ -49,6 +53,7 @@ def _view(
         name=policy.name,
         anchors=tuple(a for a, certificate in zip(authorities, held, strict=True) if certificate.kind == "anchor"),
         intermediates=tuple(certificate.der for certificate in held if certificate.kind == "intermediate"),
+        disabled=frozenset(map(bytes.fromhex, disabled)),
         revocation=RevocationPolicy(Revocation(policy.revocation), policy.on_unavailable, policy.grace_seconds),
         crls=tuple(crl for crl in crls if crl is not None),
         extended_key_usage=policy.extended_key_usage,

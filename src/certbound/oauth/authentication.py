@@ -173,6 +173,8 @@ def _through(store: TrustStore, certificate: Certificate, presented: Sequence[by
     leaf = check_pki_leaf(certificate, known.now, extended_key_usage=store.extended_key_usage)
     if store.extended_key_usage != "optional":
         leaf = tuple(_of(store, check) if check.check == "extended_key_usage" else check for check in leaf)
+    if store.disabled:
+        presented = [der for der in presented if hashlib.sha256(der).digest() not in store.disabled]
     chain = validate_chain(certificate, presented, store.anchors, stored=store.intermediates, now=known.now)
     svid = () if store.trust_domain is None else (check_svid(certificate, store.trust_domain),)
     checks = (*leaf, *(_of(store, check) for check in (*chain.checks, *svid)))

@@ -92,6 +92,9 @@ _ENABLED = (
     .where(store.c.name.in_(bindparam("names", expanding=True)))
     .order_by(store.c.name, certificate.c.added, certificate.c.id)
 )
+_DISABLED = select(certificate.c.store, certificate.c.id).where(
+    certificate.c.store.in_(bindparam("names", expanding=True)), certificate.c.disabled.is_(True)
+)
 
 
 def create_store(connection: Connection, name: str, created_at: int) -> None:
@@ -165,4 +168,12 @@ def load_enabled(connection: Connection, names: Collection[str]) -> dict[str, tu
     for name, *values in connection.execute(_ENABLED, {"names": sorted(names)}):
         held = () if values[0] is None else (TrustCertificate(*values),)
         found[name] = found.get(name, ()) + held
+    return found
+
+
+def load_disabled(connection: Connection, names: Collection[str]) -> dict[str, frozenset[str]]:
+    """Give the ids of the disabled certificates of several stores; a store without any has no entry."""
+    found: dict[str, frozenset[str]] = {}
+    for name, certificate_id in connection.execute(_DISABLED, {"names": sorted(names)}):
+        found[name] = found.get(name, frozenset()) | {certificate_id}
     return found
