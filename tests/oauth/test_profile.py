@@ -38,9 +38,10 @@ def test_fapi2_demands_bound_tokens_pushed_requests_pkce_and_short_lives() -> No
     assert FAPI2.pushed_requests
     assert FAPI2.pkce
     assert FAPI2.code_lifetime == 60
-    assert FAPI2.request_uri_lifetime < 600
+    assert FAPI2.request_uri_lifetime == 599
     default = Profile.DEFAULT.rules
     assert not any((default.sender_constrained_tokens, default.pushed_requests, default.pkce))
+    assert (default.code_lifetime, default.request_uri_lifetime) == (600, 600)
 
 
 @pytest.mark.parametrize("server", Profile)
