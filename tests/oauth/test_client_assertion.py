@@ -107,6 +107,15 @@ def test_the_trace_says_by_how_much_a_time_is_off(seconds: int, found: str) -> N
     assert [(one.expected, one.found) for one in checks if not one.passed] == [("expires within 300 s", found)]
 
 
+@pytest.mark.parametrize(
+    ("audience", "found"),
+    [(None, "absent"), ([ISSUER], "no string"), ("ä\n", "??"), ("https://b.example", "https://b.example")],
+)
+def test_the_trace_says_what_was_there_in_its_place(audience: Any, found: str) -> None:
+    checks, _ = check(claiming(aud=audience))
+    assert [(one.expected, one.found) for one in checks if not one.passed] == [(f"the string {ISSUER}", found)]
+
+
 def test_an_assertion_is_remembered_until_it_is_refused_for_its_age() -> None:
     _, accepted = check(claiming(exp=NOW + 59.2))
     assert accepted is not None
@@ -236,6 +245,8 @@ def test_an_assertion_without_kid_is_tried_with_every_key_that_fits() -> None:
 def test_a_client_is_named_by_the_subject_alone_and_by_no_signature() -> None:
     head, payload = encode(b'{"alg":"none"}'), encode(b'{"sub":"orders","iss":"others"}')
     assert claimed_client(f"{head}.{payload}.") == "orders"
+    for client_id in ("a", "a" * 256):
+        assert claimed_client(claiming(sub=client_id)) == client_id
 
 
 @pytest.mark.parametrize(
