@@ -120,7 +120,7 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def listening(attend: Callable[[socket.socket], None], *, patience: float = 30) -> Iterator[int]:
+def listening(attend: Callable[[socket.socket], None], *, patience: float = 600) -> Iterator[int]:
     """Give the port on loopback whose connections are attended, `patience` seconds apart at most; leave nothing."""
     threads: list[threading.Thread] = []
 
