@@ -139,8 +139,9 @@ def test_the_callback_of_the_original_works_on_any_port() -> None:
     ],
 )
 def test_nothing_is_sent_to_a_place_that_is_not_the_clients(parameters: dict[str, str]) -> None:
-    with pytest.raises(RedirectRefusedError):
+    with pytest.raises(RedirectRefusedError) as refused:
         parse(parameters)
+    assert refused.value.error == "invalid_request"
 
 
 @pytest.mark.parametrize(("scope", "pushed"), [("openid", False), ("read", True), ("read openid", False)])
@@ -233,14 +234,21 @@ def test_a_state_that_is_none_is_not_given_back(state: str) -> None:
     assert refused.value.state is None
 
 
-def test_prompt_none_stands_alone() -> None:
-    assert parse({**LEAST, "prompt": "none"}).prompt == {"none"}
+@pytest.mark.parametrize("prompt", ["none", "login", "consent", "select_account", "select_account consent login"])
+def test_a_client_may_say_what_the_user_is_asked(prompt: str) -> None:
+    assert parse({**LEAST, "prompt": prompt}).prompt == set(prompt.split())
+
+
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+def test_a_client_may_say_how_it_is_answered(mode: str) -> None:
+    assert parse({**LEAST, "response_mode": mode}).response_mode == mode
 
 
 @pytest.mark.req("9700-04")
 def test_a_public_client_needs_pkce() -> None:
-    with pytest.raises(AuthorizationRefusedError, match="PKCE"):
+    with pytest.raises(AuthorizationRefusedError, match="PKCE") as refused:
         parse(LEAST, client=PUBLIC)
+    assert refused.value.error == "invalid_request"
     assert parse({**LEAST, **PKCE}, client=PUBLIC).code_challenge == CHALLENGE
 
 
@@ -293,8 +301,9 @@ def test_what_was_allowed_is_looked_at_again() -> None:
         replace(CLIENT, disabled=True),
         replace(CLIENT, client_id="other"),
     ):
-        with pytest.raises(RedirectRefusedError):
+        with pytest.raises(RedirectRefusedError) as unsafe:
             check_allowed(request, client, policy=POLICY)
+        assert unsafe.value.error == "invalid_request"
     for policy, error in (
         (replace(POLICY, scopes=("openid",)), "invalid_scope"),
         (replace(POLICY, resources=("https://a.example",)), "invalid_target"),

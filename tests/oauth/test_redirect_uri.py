@@ -195,8 +195,9 @@ def test_the_uri_may_be_left_out_where_there_is_exactly_one() -> None:
 @pytest.mark.req("F2-14")
 @pytest.mark.parametrize(("registered", "optional"), [((WEB,), False), ((WEB, ORIGINAL), True), ((), True)])
 def test_otherwise_it_may_not_be_left_out(registered: tuple[str, ...], optional: bool) -> None:
-    with pytest.raises(RedirectRefusedError, match="redirect_uri is missing"):
+    with pytest.raises(RedirectRefusedError, match="redirect_uri is missing") as refused:
         settle_redirect_uri(None, registered, optional=optional)
+    assert refused.value.error == "invalid_request"
 
 
 PIECES = (

@@ -91,6 +91,15 @@ def test_the_parameters_are_those_in_the_object() -> None:
     assert request.claims.id_token["acr"].essential
 
 
+def test_every_parameter_may_stand_in_the_object() -> None:
+    names = (
+        "client_id response_type redirect_uri response_mode scope resource state code_challenge code_challenge_method"
+        " nonce prompt max_age login_hint id_token_hint acr_values claims dpop_jkt"
+    )
+    members = dict.fromkeys(names.split(), "x") | LEAST
+    assert set(read(members).values) == set(names.split())
+
+
 def test_what_is_written_as_text_is_read_as_well() -> None:
     form = read(changed(max_age="5", resource="https://a.example", claims='{"id_token": {}}'))
     assert (form.get("max_age"), form.all("resource"), form.get("claims")) == (
