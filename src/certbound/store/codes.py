@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, select, update
+from sqlalchemy import Table, Update, bindparam, insert, select, update
 
 from certbound.store.engine import Connection
-from certbound.store.rows import columns, parameters
+from certbound.store.rows import columns, delete_expired, parameters
 from certbound.store.schema import authorization_code, pushed_request
 
 
@@ -49,12 +49,6 @@ def _use(table: Table) -> Update:
     )
 
 
-def _delete_expired(table: Table) -> Delete:
-    (key,) = table.primary_key
-    expired = select(key).where(table.c.expires_at <= bindparam("moment")).order_by(table.c.expires_at)
-    return delete(table).where(key.in_(expired.limit(bindparam("batch"))))
-
-
 _ADD_CODE, _ADD_REQUEST = insert(authorization_code), insert(pushed_request)
 _LOAD_CODE = select(*columns(authorization_code, AuthorizationCode)).where(
     authorization_code.c.code_sha256 == bindparam("digest")
@@ -72,7 +66,7 @@ _USE_CODES = (
     .values(used_at=bindparam("moment"))
 )
 _USE_CODE, _USE_REQUEST = _use(authorization_code), _use(pushed_request)
-_DELETE_CODES, _DELETE_REQUESTS = _delete_expired(authorization_code), _delete_expired(pushed_request)
+_DELETE_CODES, _DELETE_REQUESTS = delete_expired(authorization_code), delete_expired(pushed_request)
 
 
 def add_code(connection: Connection, code: AuthorizationCode) -> None:

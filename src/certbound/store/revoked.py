@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select, text
+from sqlalchemy import Select, bindparam, select, text
 
+from certbound.store import rows
 from certbound.store.engine import Connection
 from certbound.store.rows import parameters
 from certbound.store.schema import issued_token
@@ -41,15 +42,14 @@ _OF_FAMILY = _ISSUED.where(issued_token.c.family == bindparam("of_family"))
 _OF_PERSON = _ISSUED.where(
     issued_token.c.client_id == bindparam("of_client"), issued_token.c.sub == bindparam("subject")
 )
-_EXPIRED = select(table.c.jti).where(table.c.expires_at <= bindparam("moment")).limit(bindparam("batch"))
-_DELETE = delete(table).where(table.c.jti.in_(_EXPIRED))
+_DELETE = rows.delete_expired(table)
 
 
 def add(connection: Connection, revoked: Iterable[RevokedToken]) -> None:
     """Record revocations; one that is there already stays as it is."""
-    rows = [parameters(token) for token in revoked]
-    if rows:
-        connection.execute(_ADD, rows)
+    batch = [parameters(token) for token in revoked]
+    if batch:
+        connection.execute(_ADD, batch)
 
 
 def revoke_family(connection: Connection, family: str, at: int) -> int:
@@ -78,6 +78,8 @@ def delete_expired(connection: Connection, now: int, *, limit: int) -> int:
 
 
 def _revoke(connection: Connection, chosen: Select[str, str, int], values: Mapping[str, Any]) -> int:
-    rows = connection.execute(chosen, values).all()
-    add(connection, [RevokedToken(jti, client_id, values["moment"], expires_at) for jti, client_id, expires_at in rows])
-    return len(rows)
+    found = connection.execute(chosen, values).all()
+    add(
+        connection, [RevokedToken(jti, client_id, values["moment"], expires_at) for jti, client_id, expires_at in found]
+    )
+    return len(found)

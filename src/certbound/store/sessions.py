@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
+from certbound.store import rows
 from certbound.store.engine import Connection
 from certbound.store.rows import columns, parameters
 from certbound.store.schema import consent, session
@@ -47,8 +48,7 @@ _END_ALL = (
     .where(session.c.sub == bindparam("subject"), session.c.ended_at.is_(None))
     .values(ended_at=bindparam("moment"))
 )
-_EXPIRED = select(session.c.id_sha256).where(session.c.expires_at <= bindparam("moment"))
-_DELETE = delete(session).where(session.c.id_sha256.in_(_EXPIRED.limit(bindparam("batch"))))
+_DELETE = rows.delete_expired(session)
 # As text, since SQLAlchemy knows ON CONFLICT by dialect only.
 _GIVE = text(
     "INSERT INTO consent (sub, client_id, scopes, given_at) VALUES (:sub, :client_id, :scopes, :given_at)"

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Delete, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from certbound.store.engine import Connection
-from certbound.store.rows import columns, parameters
+from certbound.store.rows import columns, delete_expired, parameters
 from certbound.store.schema import client as client_table
 from certbound.store.schema import issued_token, refresh_token
 
@@ -130,14 +130,7 @@ class _ObtainedWith:
 _REVOKED_AT_ONCE = 5_000
 _BY_COLUMN = {name: _ObtainedWith(name) for name in ("certificate_sha256", "spki_sha256")}
 
-
-def _delete_expired(table: Table) -> Delete:
-    (key,) = table.primary_key
-    expired = select(key).where(table.c.expires_at <= bindparam("moment")).order_by(table.c.expires_at)
-    return delete(table).where(key.in_(expired.limit(bindparam("batch"))))
-
-
-_DELETE_REFRESH, _DELETE_ISSUED = _delete_expired(refresh_token), _delete_expired(issued_token)
+_DELETE_REFRESH, _DELETE_ISSUED = delete_expired(refresh_token), delete_expired(issued_token)
 
 
 def add_refresh_token(connection: Connection, token: RefreshToken) -> None:
