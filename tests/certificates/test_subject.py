@@ -193,3 +193,12 @@ def test_the_canonical_value_parses_to_itself() -> None:
     for parameter, text in zip(PARAMETERS, values, strict=True):
         match = SubjectMatch.parse(parameter, text)
         assert SubjectMatch.parse(parameter, match.value) == match
+
+
+@pytest.mark.parametrize(
+    "spiffe_id", ["spiffe://Example.org/api", "SPIFFE://example.org/api", "spiffe://example.org", "spiffe://a/b/../c"]
+)
+def test_a_spiffe_id_that_no_certificate_can_have_is_not_registered(spiffe_id: str) -> None:
+    with pytest.raises(ValueError, match="SPIFFE ID"):
+        SubjectMatch.parse("tls_client_auth_san_uri", spiffe_id)
+    assert SubjectMatch.parse("tls_client_auth_san_uri", "spiffe://example.org/api").value == "spiffe://example.org/api"

@@ -16,7 +16,7 @@ MAXIMUM_KEYS: Final = 1000
 MAXIMUM_ID: Final = 2048
 """Bytes of a SPIFFE ID (SPIFFE-ID section 2.3)."""
 MAXIMUM_TRUST_DOMAIN: Final = 255
-_SCHEME: Final = "spiffe://"
+SCHEME: Final = "spiffe://"
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]+")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 _USE: Final = "x509-svid"
@@ -45,7 +45,7 @@ def parse_trust_domain(text: str) -> str:
 
     Upper case is refused, not lowered: section 2.1 of SPIFFE-ID says that the name is lower case.
     """
-    name = text.removeprefix(_SCHEME)
+    name = text.removeprefix(SCHEME)
     if not name or len(name) > MAXIMUM_TRUST_DOMAIN:
         raise SpiffeError(f"a trust domain has 1 to {MAXIMUM_TRUST_DOMAIN} characters, for instance example.org")
     if "/" in name:
@@ -96,19 +96,19 @@ def _id_fault(certificate: Certificate, trust_domain: str) -> str | None:
     if len(certificate.san.uri) != 1:
         return "an X.509-SVID has exactly one URI name"
     try:
-        found = _trust_domain_of(certificate.san.uri[0])
+        found = trust_domain_of(certificate.san.uri[0])
     except SpiffeError as error:
         return str(error)
     return None if found == trust_domain else "another trust domain"
 
 
-def _trust_domain_of(spiffe_id: str) -> str:
+def trust_domain_of(spiffe_id: str) -> str:
     """Give the trust domain of a workload's SPIFFE ID, which has a path. Raises SpiffeError."""
-    if not spiffe_id.startswith(_SCHEME):
-        raise SpiffeError(f"a SPIFFE ID begins with {_SCHEME}")
+    if not spiffe_id.startswith(SCHEME):
+        raise SpiffeError(f"a SPIFFE ID begins with {SCHEME}")
     if len(spiffe_id) > MAXIMUM_ID:
         raise SpiffeError(f"a SPIFFE ID has at most {MAXIMUM_ID} bytes")
-    authority, slash, path = spiffe_id.removeprefix(_SCHEME).partition("/")
+    authority, slash, path = spiffe_id.removeprefix(SCHEME).partition("/")
     trust_domain = parse_trust_domain(authority)
     if not slash or not path:
         raise SpiffeError("the SPIFFE ID of a workload has a path")

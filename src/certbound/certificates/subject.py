@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from certbound.certificates import comparison, names
+from certbound.certificates import comparison, names, spiffe
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.check import Check
 
@@ -89,6 +89,11 @@ def _canonical_dns(text: str) -> str:
 def _canonical_uri(text: str) -> str:
     if " " in text or ":" not in text:
         raise ValueError("tls_client_auth_san_uri takes a URI with its scheme, for instance spiffe://example.org/api")
+    if text.lower().startswith(spiffe.SCHEME):
+        try:
+            spiffe.trust_domain_of(text)
+        except spiffe.SpiffeError as error:
+            raise ValueError(f"tls_client_auth_san_uri: no certificate can have this SPIFFE ID: {error}") from error
     return _ascii(text, "percent-encode other characters")
 
 

@@ -128,6 +128,6 @@ def _without_crl(policy: TrustPolicy, bare: Sequence[str], *, everyone: bool) ->
     if "ocsp" in store.revocation:
         who += " whose certificate names no OCSP responder"
     if policy.crl_urls:
-        return f"{who} will be refused until the server has fetched a current CRL of its CA"
+        return f"{who} will be refused until the server has fetched a current CRL of every CA of its path"
     advice = f"`certbound trust crl add {store.name} FILE`, or --crl-url"
-    return f"{who} will be refused until a current CRL of its CA is there: {advice}"
+    return f"{who} will be refused until a current CRL of every CA of its path is there: {advice}"
