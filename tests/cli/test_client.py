@@ -298,3 +298,14 @@ def test_a_client_in_the_making_may_be_told_why_it_is_refused(certbound: Certbou
     assert "diagnostics" in certbound.done("client", "show", "a")
     assert certbound.json("client", "update", "a", "--scope", "x")["certbound_diagnostics"] is True
     assert "certbound_diagnostics" not in certbound.json("client", "update", "a", "--no-diagnostics")
+
+
+def test_what_concerns_a_clients_users_is_registered_and_changed(certbound: Certbound) -> None:
+    create = ("client", "create", "a", "--auth", "client_secret_basic", "--id", "a", "--implicit-consent")
+    made = certbound.json(*create, "--post-logout-redirect-uri", "https://a.example/bye")
+    assert (made["certbound_consent"], made["post_logout_redirect_uris"]) == ("implicit", ["https://a.example/bye"])
+    assert "https://a.example/bye" in certbound.done("client", "show", "a")
+    asked = certbound.json("client", "update", "a", "--ask-consent", "--post-logout-redirect-uri", "")
+    assert not {"certbound_consent", "post_logout_redirect_uris"} & asked.keys()
+    wrong = ("--post-logout-redirect-uri", "http://a.example/")
+    assert "use https" in certbound.refused("client", "update", "a", *wrong)

@@ -40,6 +40,7 @@ def accept(method: str = "tls_client_auth", client_id: str = "orders", **members
         ({"resources": ("api",)}, "certbound_resources", "absolute URI"),
         ({"resources": ("https://a/#b",)}, "certbound_resources", "without fragment"),
         ({"redirect_uris": ("http://a.example/",)}, "redirect_uris", "use https"),
+        ({"post_logout_redirect_uris": ("https://a.example/#bye",)}, "post_logout_redirect_uris", "without fragment"),
         ({"subject": {}}, "tls_client_auth_subject_dn", "exactly one"),
         (
             {"subject": {"tls_client_auth_san_dns": "a", "tls_client_auth_san_ip": "::1"}},
@@ -250,6 +251,7 @@ def test_metadata_has_the_names_of_the_standards_and_says_nothing_that_is_not_re
     assert told == plain | {"certbound_diagnostics": True}
     keyed = accept(SELF_SIGNED, jwks={"keys": [BARE]}, match_by_key=True).client.as_metadata()
     assert (keyed["jwks"], keyed["certbound_match_by_key"]) == ({"keys": [BARE]}, True)
+    assert accept(implicit_consent=True).client.as_metadata() == plain | {"certbound_consent": "implicit"}
     absent = {"jwks", "jwks_uri", "certbound_match_by_key", "certbound_diagnostics", "certbound_subject_attributes"}
     assert absent.isdisjoint(plain)
 

@@ -35,6 +35,8 @@ def full_client(**changes: Any) -> Client:
         scopes=("read", "write"),
         resources=("https://api.example.com/a", "https://api.example.com/b"),
         redirect_uris=("https://app.example.com/cb?x=1",),
+        post_logout_redirect_uris=("https://app.example.com/bye",),
+        implicit_consent=True,
         subject=SubjectMatch("tls_client_auth_subject_dn", "CN=orders,O=Ex\\, Inc"),
         subject_attributes=SubjectAttributes.parse({"serialNumber": "Ünïcode, 1", "1.3.6.1.4.1.99999.1": "x"}),
         trust=("zeta", "alpha"),

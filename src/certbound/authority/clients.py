@@ -50,6 +50,7 @@ class ClientChanges:
     scopes: tuple[str, ...] | None = None
     resources: tuple[str, ...] | None = None
     redirect_uris: tuple[str, ...] | None = None
+    post_logout_redirect_uris: tuple[str, ...] | None = None
     subject: Mapping[str, str] | None = None
     subject_attributes: Mapping[str, str] | None = None
     trust: tuple[str, ...] | None = None
@@ -58,6 +59,7 @@ class ClientChanges:
     jwks_uri: str | None = None
     match_by_key: bool | None = None
     diagnostics: bool | None = None
+    implicit_consent: bool | None = None
     bound: bool | None = None
 
 
@@ -217,6 +219,7 @@ def _changed(found: StoredClient, changes: ClientChanges) -> RegistrationRequest
         scopes=_either(changes.scopes, client.scopes),
         resources=_either(changes.resources, client.resources),
         redirect_uris=_either(changes.redirect_uris, client.redirect_uris),
+        post_logout_redirect_uris=_either(changes.post_logout_redirect_uris, client.post_logout_redirect_uris),
         subject=_either(_either(changes.subject, kept.subject), {}),
         subject_attributes=_either(_either(changes.subject_attributes, kept.subject_attributes), {}),
         trust=_either(_either(changes.trust, kept.trust), ()),
@@ -225,6 +228,7 @@ def _changed(found: StoredClient, changes: ClientChanges) -> RegistrationRequest
         jwks_uri=_either(changes.jwks_uri, kept.jwks_uri),
         match_by_key=_either(_either(changes.match_by_key, kept.match_by_key), False),
         diagnostics=_either(changes.diagnostics, client.diagnostics),
+        implicit_consent=_either(changes.implicit_consent, client.implicit_consent),
         bound=_either(changes.bound, kept.bound),
     )
 

@@ -60,6 +60,7 @@ def create(config: Path, /, name: str, method: str, client_id: str | None, as_js
         scopes=asked.scopes or (),
         resources=asked.resources or (),
         redirect_uris=asked.redirect_uris or (),
+        post_logout_redirect_uris=asked.post_logout_redirect_uris or (),
         subject=asked.subject or {},
         subject_attributes=asked.subject_attributes or {},
         trust=asked.trust or (),
@@ -68,6 +69,7 @@ def create(config: Path, /, name: str, method: str, client_id: str | None, as_js
         jwks_uri=asked.jwks_uri,
         match_by_key=bool(asked.match_by_key),
         diagnostics=bool(asked.diagnostics),
+        implicit_consent=bool(asked.implicit_consent),
         bound=asked.bound,
     )
     with opened(config) as server:
@@ -195,6 +197,7 @@ def _changes(found: StoredClient, name: str | None, method: str | None, asked: A
         scopes=asked.scopes,
         resources=asked.resources,
         redirect_uris=asked.redirect_uris,
+        post_logout_redirect_uris=asked.post_logout_redirect_uris,
         subject=asked.subject,
         subject_attributes=asked.subject_attributes,
         trust=asked.trust,
@@ -203,6 +206,7 @@ def _changes(found: StoredClient, name: str | None, method: str | None, asked: A
         jwks_uri=asked.jwks_uri,
         match_by_key=asked.match_by_key,
         diagnostics=asked.diagnostics,
+        implicit_consent=asked.implicit_consent,
         bound=asked.bound,
     )
 
@@ -253,6 +257,8 @@ def _facts(client: Client) -> dict[str, Any]:
         "scope": " ".join(client.scopes),
         "resources": client.resources,
         "redirect URIs": client.redirect_uris,
+        "after signing out": client.post_logout_redirect_uris,
+        "consent": "implicit" if client.implicit_consent else None,
         "subject attributes": [f"{name}={value}" for name, value in _attributes(client).items()],
         "trust": " ".join(client.trust),
         "jwks_uri": client.jwks_uri,

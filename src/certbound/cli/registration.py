@@ -24,7 +24,7 @@ _OPTIONS = (
         "grants",
         metavar="G",
         multiple=True,
-        help="A grant it may use: client_credentials, refresh_token, password.",
+        help="A grant it may use: authorization_code, client_credentials, refresh_token, password.",
     ),
     click.option(
         "--scope", "scopes", metavar="S", multiple=True, help="Scopes it may ask for; asking for none gives all."
@@ -32,6 +32,18 @@ _OPTIONS = (
     click.option("--resource", "resources", metavar="URI", multiple=True, help="An API it may ask tokens for."),
     click.option(
         "--redirect-uri", "redirect_uris", metavar="U", multiple=True, help="Where its users are sent back to."
+    ),
+    click.option(
+        "--post-logout-redirect-uri",
+        "post_logout_redirect_uris",
+        metavar="U",
+        multiple=True,
+        help="Where its users are sent once they are signed out.",
+    ),
+    click.option(
+        "--implicit-consent/--ask-consent",
+        default=None,
+        help="Agree for its users, who are not asked: for applications of one's own (default: ask).",
     ),
     click.option(
         "--certificate",
@@ -114,6 +126,7 @@ class Asked:
     scopes: tuple[str, ...] | None
     resources: tuple[str, ...] | None
     redirect_uris: tuple[str, ...] | None
+    post_logout_redirect_uris: tuple[str, ...] | None
     subject: dict[str, str] | None
     subject_attributes: dict[str, str] | None
     trust: tuple[str, ...] | None
@@ -122,6 +135,7 @@ class Asked:
     jwks_uri: str | None
     match_by_key: bool | None
     diagnostics: bool | None
+    implicit_consent: bool | None
     bound: bool | None
 
 
@@ -131,11 +145,13 @@ def read_flags(
     scopes: Sequence[str],
     resources: Sequence[str],
     redirect_uris: Sequence[str],
+    post_logout_redirect_uris: Sequence[str],
     certificates: Sequence[Path],
     jwks: Path | None,
     jwks_uri: str | None,
     match_by_key: bool | None,
     diagnostics: bool | None,
+    implicit_consent: bool | None,
     subject_attributes: Sequence[str],
     trust: Sequence[str],
     bound: bool | None,
@@ -147,6 +163,7 @@ def read_flags(
         scopes=_words(scopes),
         resources=_words(resources),
         redirect_uris=_words(redirect_uris),
+        post_logout_redirect_uris=_words(post_logout_redirect_uris),
         subject=_subject(subject),
         subject_attributes=_subject_attributes(subject_attributes),
         trust=_words(trust),
@@ -155,6 +172,7 @@ def read_flags(
         jwks_uri=jwks_uri,
         match_by_key=match_by_key,
         diagnostics=diagnostics,
+        implicit_consent=implicit_consent,
         bound=bound,
     )
 

@@ -18,6 +18,7 @@ from certbound.oauth.registration import AuthenticationMethod, Client, Registrat
 from certbound.oauth.scope import is_scope_token
 
 MAX_CLIENT_ID = 255
+_USE_HTTPS = "use https, or http on the local machine, without fragment"
 PERSON_PREFIX = "usr_"
 """How the `sub` of a person begins; no client may look like one (RFC 9700 section 4.15.1)."""
 
@@ -36,6 +37,7 @@ class RegistrationRequest:
     scopes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     subject: Mapping[str, str] = field(default_factory=dict)
     subject_attributes: Mapping[str, str] = field(default_factory=dict)
     trust: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class RegistrationRequest:
     jwks_uri: str | None = None
     match_by_key: bool = False
     diagnostics: bool = False
+    implicit_consent: bool = False
     bound: bool | None = None
 
 
@@ -83,11 +86,9 @@ def accept_registration(
             "certbound_resources",
             "a resource is an absolute URI without fragment",
         ),
-        redirect_uris=_each(
-            request.redirect_uris,
-            is_redirect_uri,
-            "redirect_uris",
-            "use https, or http on the local machine, without fragment",
+        redirect_uris=_each(request.redirect_uris, is_redirect_uri, "redirect_uris", _USE_HTTPS),
+        post_logout_redirect_uris=_each(
+            request.post_logout_redirect_uris, is_redirect_uri, "post_logout_redirect_uris", _USE_HTTPS
         ),
         subject=_subject(request, method),
         subject_attributes=_subject_attributes(request, method),
@@ -98,6 +99,7 @@ def accept_registration(
         jwks_uri=_jwks_uri(request, method),
         match_by_key=_match_by_key(request, method),
         diagnostics=request.diagnostics,
+        implicit_consent=request.implicit_consent,
         created_at=now,
     )
     return AcceptedRegistration(client, _certificates(request, method))

@@ -56,7 +56,7 @@ class Client:
     `secret_sha256` is the SHA-256 of a generated secret of 256 bits. Certificates of `self_signed_tls_client_auth` are
     kept beside the client, not in it, as they rotate; with a `jwks_uri` they are where the client publishes them. Only
     with `match_by_key` does a published key without certificate mean the client. With `diagnostics` its refusals say
-    why.
+    why. With `implicit_consent` an administrator has agreed for everybody: users are not asked.
     """
 
     client_id: str
@@ -66,6 +66,7 @@ class Client:
     scopes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     subject: SubjectMatch | None = None
     subject_attributes: SubjectAttributes | None = None
     trust: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ class Client:
     jwks_uri: str | None = None
     match_by_key: bool = False
     diagnostics: bool = False
+    implicit_consent: bool = False
     disabled: bool = False
     created_at: int = 0
     """Seconds since the epoch."""
@@ -94,9 +96,11 @@ class Client:
             "grant_types": list(self.grant_types),
             "scope": " ".join(self.scopes),
             "redirect_uris": list(self.redirect_uris),
+            "post_logout_redirect_uris": list(self.post_logout_redirect_uris),
             "tls_client_certificate_bound_access_tokens": self.tls_client_certificate_bound_access_tokens,
             "certbound_resources": list(self.resources),
             "certbound_trust": list(self.trust),
+            "certbound_consent": "implicit" if self.implicit_consent else "",
             "certbound_disabled": self.disabled,
         }
         return {name: value for name, value in members.items() if value not in ("", [])} | self.certificate_metadata()

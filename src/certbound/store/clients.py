@@ -144,6 +144,8 @@ def _metadata(registered: Client) -> dict[str, Any]:
         "scope": " ".join(registered.scopes),
         "certbound_resources": registered.resources,
         "redirect_uris": registered.redirect_uris,
+        "post_logout_redirect_uris": registered.post_logout_redirect_uris,
+        "certbound_consent": "implicit" if registered.implicit_consent else "ask",
         "tls_client_certificate_bound_access_tokens": registered.tls_client_certificate_bound_access_tokens,
     } | registered.certificate_metadata()
 
@@ -178,6 +180,7 @@ def _restore_one(rows: Sequence[Row[*tuple[Any, ...]]]) -> StoredClient:
             scopes=tuple(members["scope"].split()),
             resources=tuple(members["certbound_resources"]),
             redirect_uris=tuple(members["redirect_uris"]),
+            post_logout_redirect_uris=tuple(members.get("post_logout_redirect_uris", ())),
             subject=_subject(members),
             subject_attributes=_subject_attributes(members),
             trust=tuple(dict.fromkeys(row[first - 1] for row in rows if row[first - 1] is not None)),
@@ -187,6 +190,7 @@ def _restore_one(rows: Sequence[Row[*tuple[Any, ...]]]) -> StoredClient:
             jwks_uri=members.get("jwks_uri"),
             match_by_key=members.get("certbound_match_by_key", False),
             diagnostics=members.get("certbound_diagnostics", False),
+            implicit_consent=members.get("certbound_consent") == "implicit",
             disabled=disabled,
             created_at=created_at,
         ),
