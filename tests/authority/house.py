@@ -67,8 +67,10 @@ class House:
     def by(self) -> dict[str, Any]:
         return {"actor": "tester", "now": self.now}
 
-    def rotate(self) -> None:
-        self.store.write(partial(keys.rotate, master_key=self.master_key, algorithm="ES256", **self.by))
+    def rotate(self, algorithm: str = "ES256", *, ahead: int = 0) -> str:
+        """Make a key that signs at once, or `ahead` seconds from now; give its `kid`."""
+        work = partial(keys.rotate, master_key=self.master_key, algorithm=algorithm, ahead=ahead, **self.by)
+        return self.store.write(work).kid
 
     def trust(self, name: str, *roots: Identity) -> None:
         held = [root.certificate for root in roots]

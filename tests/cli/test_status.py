@@ -27,7 +27,7 @@ def test_status_tells_what_is_there_and_no_secret(certbound: Certbound) -> None:
     [listener] = status["listeners"]
     assert (listener["bind"], listener["client_certificate"]) == ("127.0.0.1:9443", "want")
     [key] = status["signing_keys"]
-    assert set(key) == {"kid", "algorithm", "state", "created"}
+    assert set(key) == {"kid", "algorithm", "state", "default", "created"}
     assert all(text.startswith("OpenSSL ") for text in status["openssl"].values())
     assert key["kid"] in certbound.done("status")
 

@@ -12,11 +12,12 @@ KEY = StoredSigningKey(
     public_jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "BB"},
     sealed_private=b"\x00sealed\xff",
     created_at=2**33,
+    signs_from=2**33 + 90,
 )
 
 
 def test_every_field_comes_back_as_it_was_oldest_first(store: Store) -> None:
-    older = replace(KEY, kid="kid-2", created_at=1, retired_at=2)
+    older = replace(KEY, kid="kid-2", created_at=1, signs_from=1, retired_at=2)
     store.write(lambda connection: keys.add(connection, KEY))
     store.write(lambda connection: keys.add(connection, older))
     assert store.read(keys.load_all) == (older, KEY)

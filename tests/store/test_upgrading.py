@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from certbound.store import audit, clients, people, revision, tokens, trust
+from certbound.store import keys as signing_keys
 from certbound.store import migrations as migrations_package
 from certbound.store.engine import Connection, Store, StoreConflict, StoreUnavailable
 from certbound.store.opening import create_sqlite_file, sqlite_file
@@ -68,6 +69,7 @@ _FIRST_ROWS: dict[str, tuple[object, ...]] = {
     "client_trust": ("orders", "partners", 0),
     "client_certificate": ("orders", "cc", b"der", "CN=orders", 9, 6, None, None, None),
     "refresh_token": (b"digest", "family", "orders", "sub", "read", "[]", None, 1, 9, None, None),
+    "signing_key": ("kid", "ES256", "{}", b"sealed", 7, None),
     "issued_token": ("jti", "orders", "orders", "password", "read", "[]", "x5t", None, 1, 9),
 }
 
@@ -94,6 +96,8 @@ def test_a_database_of_the_first_revision_keeps_every_row_and_gets_the_default_p
             None,
             None,
         )
+        [key] = store.read(signing_keys.load_all)
+        assert (key.kid, key.created_at, key.signs_from) == ("kid", 7, 7)
     with Store(fresh_url) as store, pytest.raises(StoreConflict):
         store.write(lambda connection: trust.delete_store(connection, "partners"))
 

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,8 +62,8 @@ def check_before_start(settings: Settings, program: str = "certbound") -> None:
             ring = store.read(lambda connection: load_ring(connection, master_key))
     except MasterKeyError as error:
         raise StartError(f"{error} (see {settings.store.master_key_file})") from None
-    if ring.signing_key is None:
-        raise StartError(f"there is no signing key: run `{program} keys rotate`")
+    if ring.signing_key(time.time(), settings.oauth.signing_algorithm) is None:
+        raise StartError(f"there is no signing key: run `{program} keys rotate --now`")
 
 
 def make_door() -> Door:

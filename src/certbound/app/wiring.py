@@ -94,7 +94,12 @@ def make_worker(settings: Settings) -> Worker:
     way_out = _way_out(settings)
     outbound = Outbound(**way_out), Outbound(**way_out)
     registered = Registered(
-        store, master_key, _decider(*outbound), methods=policy.methods, max_age=settings.store.max_snapshot_age
+        store,
+        master_key,
+        _decider(*outbound),
+        methods=policy.methods,
+        max_age=settings.store.max_snapshot_age,
+        signing_algorithm=settings.oauth.signing_algorithm,
     )
     trail, refusals, sightings = IssueTrail(store), Refusals(store, time.time), Sightings(store)
     answers = client_answers(GrantContext(store, policy, time.time), registered, trail, refusals, sightings)

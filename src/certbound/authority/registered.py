@@ -56,6 +56,7 @@ class Registered:
         *,
         methods: Collection[AuthenticationMethod],
         max_age: float,
+        signing_algorithm: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -63,9 +64,10 @@ class Registered:
         self._decider = decider
         self._methods = methods
         self._max_age = max_age
+        self._signing_algorithm = signing_algorithm
         self._clock = clock
         self._confirmed_at = float("-inf")
-        self._snapshot = _Snapshot(-1, keys.KeyRing(None, ()), _Denied(-1, Blocked(), settled=False))
+        self._snapshot = _Snapshot(-1, keys.NO_KEYS, _Denied(-1, Blocked(), settled=False))
 
     @property
     def is_current(self) -> bool:
@@ -74,16 +76,21 @@ class Registered:
 
     @property
     def signing_key(self) -> SigningKey:
-        """Give the key that new tokens are signed with."""
-        if self._snapshot.ring.signing_key is None:
-            raise OAuthError(
-                "temporarily_unavailable", "no signing key is available", detail="run `certbound keys rotate`"
-            )
-        return self._snapshot.ring.signing_key
+        """Give the key that signs what nobody asked to be signed otherwise."""
+        return self.signing_key_for(None)
+
+    def signing_key_for(self, algorithm: str | None) -> SigningKey:
+        """Give the key that signs by an algorithm (RFC 7518 section 3.1), by the server's own if None."""
+        algorithm = algorithm or self._signing_algorithm
+        key = self._snapshot.ring.signing_key(self._clock(), algorithm)
+        if key is None:
+            rotate = f"certbound keys rotate --algorithm {algorithm}" if algorithm else "certbound keys rotate"
+            raise OAuthError("temporarily_unavailable", "no signing key is available", detail=f"run `{rotate}`")
+        return key
 
     @property
     def public_jwks(self) -> tuple[dict[str, Any], ...]:
-        """Give the public keys to publish: the signing key and those whose tokens are still about."""
+        """Give the public keys to publish: those that sign or soon will, and those whose tokens may be about."""
         return self._snapshot.ring.public_jwks
 
     @property
@@ -225,7 +232,7 @@ def _read_changes(
     registered, revoked = revision.read_both(connection)
     denied = known.denied
     if registered != known.revision:
-        ring = keys.load_ring(connection, master_key)
+        ring = keys.load_ring(connection, master_key, known.ring)
         return _Snapshot(registered, ring, _Denied(revoked, *blocks.load_blocked(connection, now)))
     if revoked != denied.revision or not denied.settled:
         return _Denied(revoked, *blocks.load_blocked(connection, now))

@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from certbound.cli.keys import key_states
+from certbound.cli.keys import key_rows
 from certbound.cli.output import json_option, print_facts, print_json, print_table, time_text
 from certbound.cli.version import program_version
 from certbound.config.loading import load_settings
@@ -37,7 +38,7 @@ def command(config: Path, as_json: bool) -> None:
     }
     if schema is SchemaState.CURRENT:
         with Store(settings.store.url) as store:
-            described |= store.read(_registered) | store.read(_standing)
+            described |= store.read(partial(_registered, settings=settings)) | store.read(_standing)
     if as_json:
         print_json(described)
     else:
@@ -56,21 +57,12 @@ def _listeners(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _registered(connection: Connection) -> dict[str, Any]:
-    keys = stored_keys.load_all(connection)
-    states = key_states(keys)
+def _registered(connection: Connection, settings: Settings) -> dict[str, Any]:
+    keys = key_rows(stored_keys.load_all(connection), settings)
+    shown = ("kid", "algorithm", "state", "default", "created")
     return {
         "registered": asdict(counts.read(connection)),
-        "signing_keys": [
-            {
-                "kid": key.kid,
-                "algorithm": key.algorithm,
-                "state": states[key.kid],
-                "created": time_text(key.created_at),
-            }
-            for key in keys
-            if key.retired_at is None
-        ],
+        "signing_keys": [{name: key[name] for name in shown} for key in keys if key["retired"] is None],
     }
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from certbound.fetch.target import TargetError, parse_proxy
+from certbound.jose.keys import ALGORITHMS
+from certbound.oauth.access_token import LONGEST_LIFETIME
 from certbound.oauth.audience import is_resource_indicator
 from certbound.oauth.registration import AuthenticationMethod
 from certbound.tls.listener import ClientCertificate
@@ -57,6 +59,12 @@ def _proxy(url: str) -> str:
     return url
 
 
+def _signature_algorithm(name: str) -> str:
+    if name not in ALGORITHMS:
+        raise ValueError(f"write one of {', '.join(ALGORITHMS)}")
+    return name
+
+
 def _unset(value: object) -> object:
     """Take empty text for a setting that is not set."""
     return None if value == "" else value
@@ -67,6 +75,7 @@ ResourceUri = Annotated[str, AfterValidator(_resource)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Network = Annotated[str, AfterValidator(_network)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy)]
+SignatureAlgorithm = Annotated[str, AfterValidator(_signature_algorithm)]
 Seconds = Annotated[int, Field(gt=0)]
 Days = Annotated[int, Field(gt=0, le=36_500)]
 Bytes = Annotated[int, Field(gt=0)]
@@ -132,12 +141,14 @@ class OAuthSettings(Section):
     """Whether the password grant exists, which RFC 9700 forbids; the client needs `--grant password` too."""
     default_audience: ResourceUri | None = None
     """`aud` of tokens for which no resource was asked; the issuer if unset."""
+    signing_algorithm: SignatureAlgorithm | None = None
+    """What tokens are signed by unless the client is registered for another one; that of the newest key if unset."""
 
 
 class LifetimeSettings(Section):
     """`[lifetimes]`: how long what is issued is good for."""
 
-    access_token: Annotated[int, Field(gt=0, le=86_400)] = 300
+    access_token: Annotated[int, Field(gt=0, le=LONGEST_LIFETIME)] = 300
     """Seconds."""
     refresh_token: Seconds = 30 * 86_400
     """Seconds."""

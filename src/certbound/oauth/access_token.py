@@ -7,6 +7,8 @@ BEARER = "Bearer"
 """The `token_type`, bound or not (RFC 8705 section 3)."""
 TOKEN_TYPE = "at+jwt"
 """The `typ` header (RFC 9068 section 2.1)."""
+LONGEST_LIFETIME = 86_400
+"""Seconds that no signed token outlives, whatever the settings say: so long the key of the last one is published."""
 
 
 @dataclass(frozen=True, slots=True)

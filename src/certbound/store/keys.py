@@ -13,13 +13,17 @@ from certbound.store.schema import signing_key as table
 
 @dataclass(frozen=True, slots=True)
 class StoredSigningKey:
-    """A signing key. Rows are never deleted, so that a `kid` is never used again; times are epoch seconds."""
+    """A signing key. Rows are never deleted, so that a `kid` is never used again; times are epoch seconds.
+
+    It is published from `created_at` on, by which keys are ordered, and signs from `signs_from` on.
+    """
 
     kid: str
     algorithm: str
     public_jwk: Mapping[str, Any]
     sealed_private: bytes = field(repr=False)
     created_at: int
+    signs_from: int
     retired_at: int | None = None
 
 

@@ -245,6 +245,7 @@ signing_key = Table(
     Column("public_jwk", JSON, nullable=False),
     _bytes("sealed_private"),
     _time("created_at"),
+    Column("signs_from", BigInteger, nullable=False, server_default="0"),
     _time("retired_at", null=True),
 )
 
