@@ -110,10 +110,11 @@ def test_what_a_running_server_is_told_to_fetch_is_there_within_seconds(config: 
             took = asked_at[path] - told[kind]
             print(f"{path}: asked for {took:.2f} s after the command had ended")  # noqa: T201
             assert took < TICK_SECONDS + 5, "the rest is given to a busy machine"
-        wait_until(lambda: metrics(server).count("certbound_duty_failing{") == 5)
+        wait_until(lambda: metrics(server).count("certbound_duty_failing{") == 6)
         assert failures(server) == {
             "expiry warnings": None,
             "removal of old records": None,
+            "retirement of signing keys": None,
             f"crl partners {crls[0]}": None,
             f"crl partners {crls[1]}": "the file is a web page or XML and no CRL: download the CRL itself",
             f"bundle mesh https://localhost:{secure}/bundle": None,
