@@ -9,8 +9,15 @@ import trustme
 from tests.authority.house import House, furnish
 from tests.fetch.peers import Server, serving
 
+from certbound.authority import sign_in
 from certbound.store.engine import Store
 from certbound.store.upgrading import upgrade
+
+
+@pytest.fixture(autouse=True)
+def refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse attempts to sign in as soon as that is decided; one test looks at the time it takes otherwise."""
+    monkeypatch.setattr(sign_in, "REFUSAL_SECONDS", 0)
 
 
 @pytest.fixture

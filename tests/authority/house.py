@@ -9,22 +9,29 @@ from urllib.parse import urlencode
 from tests.authority.assembling import new_answers, new_registered
 from tests.oauth.making import NOW, Identity, authority, dns, make
 
-from certbound.authority import clients, keys, people, trust
+from certbound.authority import authorizations, clients, keys, people, sessions, trust
+from certbound.authority.authorizations import Allowed
 from certbound.authority.records import IssueTrail
 from certbound.authority.refusals import Refusals
+from certbound.authority.sessions import SignedIn
 from certbound.authority.sightings import Sightings
+from certbound.authority.sign_in import SignIn, SignInPolicy
 from certbound.authority.tokens.authenticating import ClientRequest
 from certbound.authority.tokens.context import Policy
 from certbound.authority.tokens.issuing import GRANTS
 from certbound.oauth.access_token import TokenResponse
+from certbound.oauth.authorization_request import AuthorizationRequest
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import parse_form
 from certbound.oauth.registering import RegistrationRequest
 from certbound.oauth.registration import AuthenticationMethod
-from certbound.store.engine import Store
+from certbound.store.engine import Connection, Store
 from certbound.store.people import Person
 
 ISSUER, API = "https://as.example.com", "https://api.example.com"
+CALLBACK = "https://app.example.com/callback"
+#: The example of RFC 7636 appendix B.
+VERIFIER, CHALLENGE = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 PASSWORD = "correct horse"
 ROOT = authority()
 
@@ -47,6 +54,9 @@ class House:
             "password_grant": True,
             "access_token_lifetime": 300,
             "refresh_token_lifetime": 1000,
+            "code_lifetime": 60,
+            "pushed_request_lifetime": 90,
+            "session_lifetime": 8 * 3600,
         }
         self.policy = Policy(**given | policy)
         self.registered = new_registered(store, self.master_key, self.policy.methods, clock=lambda: self.now)
@@ -61,6 +71,10 @@ class House:
             trail=self.trail,
             refusals=self.refusals,
             sightings=self.sightings,
+        )
+
+        self.sign_in = SignIn(
+            store, SignInPolicy(self.master_key, self.policy.session_lifetime), clock=lambda: self.now
         )
 
     @property
@@ -96,6 +110,36 @@ class House:
     def person(self, username: str, *, operator: bool = False) -> Person:
         work = partial(people.add, username=username, password=PASSWORD, operator=operator, **self.by)
         return self.store.write(work)
+
+    def sit_down(self, username: str = "ada", amr: tuple[str, ...] = ("pwd",)) -> SignedIn:
+        """Sign a person in in a browser."""
+
+        def begin(connection: Connection) -> SignedIn | None:
+            person = people.existing(connection, username)
+            cookie = sessions.begin(connection, person, amr=amr, lifetime=self.policy.session_lifetime, now=self.now)
+            return sessions.find(connection, cookie, now=self.now)
+
+        found = self.store.write(begin)
+        assert found is not None
+        return found
+
+    def request(self, client_id: str, **members: Any) -> AuthorizationRequest:
+        given: dict[str, Any] = {"scopes": ("read",), "code_challenge": CHALLENGE, "redirect_uri_sent": True}
+        return AuthorizationRequest(client_id, **{"redirect_uri": CALLBACK} | given | members)
+
+    def allow(self, client_id: str, signed_in: SignedIn | None = None, **request: Any) -> str:
+        """Give the code for what a person, or else ada, allows a client."""
+        allowed = Allowed(self.request(client_id, **request), (signed_in or self.sit_down()).session)
+        work = partial(authorizations.issue_code, allowed=allowed, lifetime=self.policy.code_lifetime, now=self.now)
+        return self.store.write(work)
+
+    async def redeem(
+        self, client_id: str, code: str, identity: Identity | None = None, resource: tuple[str, ...] = (), **form: Any
+    ) -> TokenResponse:
+        """Redeem a code as its client would; None leaves a parameter out."""
+        given = {"redirect_uri": CALLBACK, "code_verifier": VERIFIER, "client_id": client_id} | form
+        kept = {name: value for name, value in given.items() if value is not None}
+        return await self.ask(identity, resource=resource, grant_type="authorization_code", code=code, **kept)
 
     async def ask(
         self, identity: Identity | None = None, *, resource: tuple[str, ...] = (), **form: Any

@@ -36,6 +36,9 @@ POLICY = Policy(
     password_grant=True,
     access_token_lifetime=300,
     refresh_token_lifetime=1000,
+    code_lifetime=60,
+    pushed_request_lifetime=90,
+    session_lifetime=8 * 3600,
 )
 ORDERS, STRANGER = make("CN=orders"), make("CN=stranger")
 

@@ -170,6 +170,9 @@ def _policy(settings: Settings) -> Policy:
         password_grant=settings.oauth.password_grant,
         access_token_lifetime=settings.lifetimes.access_token,
         refresh_token_lifetime=settings.lifetimes.refresh_token,
+        code_lifetime=settings.lifetimes.code,
+        pushed_request_lifetime=settings.lifetimes.pushed_request,
+        session_lifetime=settings.lifetimes.session,
     )
 
 

@@ -12,6 +12,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from certbound.authority.records import record
 from certbound.oauth.registering import PERSON_PREFIX
 from certbound.store import people as stored_people
+from certbound.store import sessions
 from certbound.store.engine import Connection
 from certbound.store.people import Person
 
@@ -54,18 +55,32 @@ def add(connection: Connection, *, username: str, password: str, operator: bool,
 
 
 def change_password(connection: Connection, *, username: str, password: str, actor: str, now: int) -> None:
-    """Set a new password. Raises PersonError."""
-    found = _existing(connection, username)
+    """Set a new password, which ends every session and lifts a lock. Raises PersonError."""
+    found = existing(connection, username)
     stored_people.set_password(connection, username, hash_password(password))
+    stored_people.record_attempts(connection, username, failures=0, locked_until=None)
+    sessions.end_all(connection, found.sub, now)
     record(connection, at=now, actor=actor, action="user.password_changed", target=found.sub)
 
 
 def disable(connection: Connection, *, username: str, disabled: bool, actor: str, now: int) -> None:
-    """Disable an account or enable it again. Raises PersonError."""
-    found = _existing(connection, username)
+    """Disable an account, which ends every session, or enable it again, which lifts a lock. Raises PersonError."""
+    found = existing(connection, username)
     stored_people.set_disabled(connection, username, disabled=disabled)
+    if disabled:
+        sessions.end_all(connection, found.sub, now)
+    else:
+        stored_people.record_attempts(connection, username, failures=0, locked_until=None)
     action = "user.disabled" if disabled else "user.enabled"
     record(connection, at=now, actor=actor, action=action, target=found.sub)
+
+
+def existing(connection: Connection, username: str) -> Person:
+    """Load an account. Raises PersonError."""
+    person = stored_people.load(connection, username)
+    if person is None:
+        raise PersonError(f"there is no user {username!r}: see `certbound user list`")
+    return person
 
 
 def hash_password(password: str) -> str:
@@ -99,10 +114,3 @@ def _verify(person: Person | None, password: str) -> bool:
 @cache
 def _nobodys_hash() -> str:
     return _hasher.hash(secrets.token_urlsafe())
-
-
-def _existing(connection: Connection, username: str) -> Person:
-    person = stored_people.load(connection, username)
-    if person is None:
-        raise PersonError(f"there is no user {username!r}: see `certbound user list`")
-    return person

@@ -152,6 +152,12 @@ class LifetimeSettings(Section):
     """Seconds."""
     refresh_token: Seconds = 30 * 86_400
     """Seconds."""
+    code: Annotated[int, Field(gt=0, le=600)] = 60
+    """Seconds until an authorization code must be redeemed; profile `fapi2` allows no more than 60."""
+    pushed_request: Annotated[int, Field(gt=0, lt=600)] = 90
+    """Seconds until a pushed authorization request must be used."""
+    session: Seconds = 8 * 3600
+    """Seconds a person stays signed in in a browser."""
 
 
 class LimitSettings(Section):

@@ -1,7 +1,10 @@
 """What an access token says (RFC 9068), and the answer it is handed out in (RFC 6749 section 5.1)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from certbound.oauth.id_token import UserAuthentication
 
 BEARER = "Bearer"
 """The `token_type`, bound or not (RFC 8705 section 3)."""
@@ -12,11 +15,21 @@ LONGEST_LIFETIME = 86_400
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What an ID token beside the access token says: who authenticated, the request's `nonce`, and further claims."""
+
+    user: UserAuthentication
+    nonce: str | None = field(default=None, repr=False)
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Authorization:
     """What a grant allowed: who, through which client, what and where.
 
     `refreshable` asks for a refresh token beside the access token; it joins the `family` of the one it replaces, whose
-    SHA-256 is `redeems` where that one is used up by this answer.
+    SHA-256 is `redeems` where that one is used up by this answer. `code` is the SHA-256 of the authorization code that
+    is. A refresh token is good for all of `resources`, where they are more than the `audience` of this answer.
     """
 
     client_id: str
@@ -27,6 +40,9 @@ class Authorization:
     refreshable: bool = False
     family: str | None = None
     redeems: bytes | None = None
+    code: bytes | None = field(default=None, repr=False)
+    resources: tuple[str, ...] = ()
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +54,13 @@ class TokenResponse:
     """Seconds."""
     scopes: tuple[str, ...]
     refresh_token: str | None = field(default=None, repr=False)
+    id_token: str | None = field(default=None, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the members of RFC 6749 section 5.1; bound or not, the type is Bearer (RFC 8705 section 3)."""
+        """Give the members of RFC 6749 section 5.1 and OpenID Connect Core section 3.1.3.3.
+
+        Bound or not, the type is Bearer (RFC 8705 section 3).
+        """
         members: dict[str, Any] = {
             "access_token": self.access_token,
             "token_type": BEARER,
@@ -50,6 +70,8 @@ class TokenResponse:
             members["scope"] = " ".join(self.scopes)
         if self.refresh_token is not None:
             members["refresh_token"] = self.refresh_token
+        if self.id_token is not None:
+            members["id_token"] = self.id_token
         return members
 
 

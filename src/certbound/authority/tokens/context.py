@@ -20,6 +20,9 @@ class Policy:
     password_grant: bool
     access_token_lifetime: int
     refresh_token_lifetime: int
+    code_lifetime: int
+    pushed_request_lifetime: int
+    session_lifetime: int
 
     def audience(self, client: Client, form: Form) -> tuple[str, ...]:
         """Give the audience a request ends up with: what it asks for of what the client may have, or the default."""

@@ -10,10 +10,10 @@ from functools import partial
 from certbound.authority import blocks
 from certbound.authority.records import IssueTrail, revoke_grant, write_batch
 from certbound.authority.registered import Registered
+from certbound.authority.secrets import digest, new_jti, new_refresh_token
 from certbound.authority.tokens.authenticating import ClientAuthenticator, ClientRequest
 from certbound.authority.tokens.context import GrantContext, Policy
-from certbound.authority.tokens.grants import client_credentials, password, refresh_token
-from certbound.authority.tokens.secrets import digest, new_jti, new_refresh_token
+from certbound.authority.tokens.grants import authorization_code, client_credentials, password, refresh_token
 from certbound.certificates.certificate import CertificateError, parse_certificate
 from certbound.certificates.policy import check_key
 from certbound.jose.jwt import sign
@@ -22,11 +22,14 @@ from certbound.oauth.authentication import AuthenticatedClient
 from certbound.oauth.binding import CONFIRMATION_METHOD, confirmation
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import Form, printable
-from certbound.store import clients, tokens
+from certbound.oauth.id_token import TOKEN_TYPE as ID_TOKEN_TYPE
+from certbound.oauth.id_token import id_token_claims, left_half_hash
+from certbound.store import clients, codes, tokens
 from certbound.store.engine import Connection
 
 Grant = Callable[[GrantContext, AuthenticatedClient, Form], Awaitable[Authorization]]
 GRANTS: Mapping[str, Grant] = {
+    authorization_code.GRANT_TYPE: authorization_code.authorize,
     client_credentials.GRANT_TYPE: client_credentials.authorize,
     password.GRANT_TYPE: password.authorize,
     refresh_token.GRANT_TYPE: refresh_token.authorize,
@@ -84,6 +87,7 @@ class TokenIssuer:
         )
         # Signed first: where that fails, the client still has the refresh token that the record step uses up.
         access_token = sign(claims, self._registered.signing_key, typ=TOKEN_TYPE)
+        id_token = self._id_token(authorization, access_token, issued_at)
         issued = tokens.IssuedToken(
             jti=jti,
             client_id=authorization.client_id,
@@ -99,44 +103,53 @@ class TokenIssuer:
             spki_sha256=origin.spki_sha256,
             family=authorization.family,
         )
-        if authorization.refreshable:
-            refresh_token = await self._record(authorization, origin, issued)
+        refresh_token = new_refresh_token() if authorization.refreshable else None
+        if authorization.refreshable or authorization.code is not None:
+            await self._record(authorization, issued, refresh_token)
         else:
             self._trail.add(issued)
-            refresh_token = None
-        return TokenResponse(access_token, policy.access_token_lifetime, authorization.scopes, refresh_token)
+        return TokenResponse(access_token, policy.access_token_lifetime, authorization.scopes, refresh_token, id_token)
 
-    async def _record(self, authorization: Authorization, origin: Origin, issued: tokens.IssuedToken) -> str:
-        """Write both tokens and use up the one they replace, in one transaction, before the answer."""
-        token = new_refresh_token()
-        issued = replace(issued, family=issued.family or new_jti())
-        row = tokens.RefreshToken(
-            token_sha256=digest(token),
-            family=issued.family or "",
-            client_id=issued.client_id,
-            sub=issued.sub,
-            scope=issued.scope,
-            resources=issued.audience,
-            x5t_s256=issued.x5t_s256,
-            issued_at=issued.issued_at,
-            expires_at=issued.issued_at + self._context.policy.refresh_token_lifetime,
-            certificate_sha256=issued.certificate_sha256,
-            spki_sha256=issued.spki_sha256,
-            address=origin.address,
+    def _id_token(self, authorization: Authorization, access_token: str, issued_at: int) -> str | None:
+        """Make the ID token, good for as long as the access token beside it."""
+        if (identity := authorization.identity) is None:
+            return None
+        key, policy = self._registered.signing_key, self._context.policy
+        claims = id_token_claims(
+            identity.user,
+            issuer=policy.issuer,
+            client_id=authorization.client_id,
+            nonce=identity.nonce,
+            issued_at=issued_at,
+            lifetime=policy.access_token_lifetime,
+            at_hash=left_half_hash(key.algorithm, access_token),
+            claims=identity.claims,
         )
-        replacing = partial(_replace, row=row, issued=issued, redeems=authorization.redeems)
-        if not await self._context.store.writing(replacing):
+        return sign(claims, key, typ=ID_TOKEN_TYPE)
+
+    async def _record(
+        self, authorization: Authorization, issued: tokens.IssuedToken, refresh_token: str | None
+    ) -> None:
+        """Write the tokens and use up what they are given for, in one transaction, before the answer."""
+        issued = replace(issued, family=issued.family or new_jti())
+        lifetime = self._context.policy.refresh_token_lifetime
+        row = _refresh_row(authorization, issued, refresh_token, lifetime) if refresh_token is not None else None
+        if not await self._context.store.writing(
+            partial(_replace, authorization=authorization, row=row, issued=issued)
+        ):
+            what = "refresh token" if authorization.code is None else "code"
             raise OAuthError(
                 "invalid_grant",
-                "the refresh token is not valid",
+                f"the {what} is not valid",
                 detail="used twice at once (its family is revoked), or the client is disabled",
             )
-        return token
 
 
 def offered_grants(policy: Policy) -> tuple[str, ...]:
     """Name the grants that this server's settings leave on."""
-    return tuple(grant for grant in GRANTS if grant != password.GRANT_TYPE or policy.password_grant)
+    # Not before there is an endpoint where codes come from (RFC 8414 section 2).
+    switched_off = {authorization_code.GRANT_TYPE} | ({password.GRANT_TYPE} if not policy.password_grant else set())
+    return tuple(grant for grant in GRANTS if grant not in switched_off)
 
 
 def _grant_of(authenticated: AuthenticatedClient, grant_type: str) -> Grant:
@@ -170,20 +183,44 @@ def _origin(authenticated: AuthenticatedClient, address: str | None) -> Origin:
     return Origin(address, certificate.sha256.hex(), certificate.spki_sha256.hex(), cnf)
 
 
+def _refresh_row(
+    authorization: Authorization, issued: tokens.IssuedToken, refresh_token: str, lifetime: int
+) -> tokens.RefreshToken:
+    return tokens.RefreshToken(
+        token_sha256=digest(refresh_token),
+        family=issued.family or "",
+        client_id=issued.client_id,
+        sub=issued.sub,
+        scope=issued.scope,
+        resources=authorization.resources or issued.audience,
+        x5t_s256=issued.x5t_s256,
+        issued_at=issued.issued_at,
+        expires_at=issued.issued_at + lifetime,
+        certificate_sha256=issued.certificate_sha256,
+        spki_sha256=issued.spki_sha256,
+        address=issued.address,
+    )
+
+
 def _replace(
-    connection: Connection, row: tokens.RefreshToken, issued: tokens.IssuedToken, redeems: bytes | None
+    connection: Connection, authorization: Authorization, row: tokens.RefreshToken | None, issued: tokens.IssuedToken
 ) -> bool:
     # What this worker knows of the client may be two seconds old: no token may outlive a disablement.
-    stored = clients.load(connection, row.client_id)
-    if stored is None or stored.client.disabled or blocks.obtained_by_blocked(connection, row):
+    stored = clients.load(connection, issued.client_id)
+    if stored is None or stored.client.disabled or blocks.obtained_by_blocked(connection, issued):
+        return False
+    code, redeems, at = authorization.code, authorization.redeems, issued.issued_at
+    if code is not None and not codes.use_code(connection, code, at):
+        revoke_grant(connection, issued.family or "", at=at)
         return False
     if redeems is not None:
         before = tokens.load_refresh_token(connection, redeems)
-        if before is None or not tokens.mark_used(connection, redeems, at=row.issued_at):
-            revoke_grant(connection, row.family, at=row.issued_at)
+        if before is None or not tokens.mark_used(connection, redeems, at=at):
+            revoke_grant(connection, issued.family or "", at=at)
             return False
         # However narrow this request was, the new token is good for what the old one was (RFC 6749 section 6).
-        row = replace(row, scope=before.scope, resources=before.resources)
-    tokens.add_refresh_token(connection, row)
+        row = replace(row, scope=before.scope, resources=before.resources) if row is not None else None
+    if row is not None:
+        tokens.add_refresh_token(connection, row)
     write_batch(connection, [issued])
     return True

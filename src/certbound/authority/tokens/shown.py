@@ -8,8 +8,8 @@ from typing import Any
 
 from certbound.authority.blocks import obtained_by_blocked
 from certbound.authority.registered import Registered
+from certbound.authority.secrets import digest
 from certbound.authority.tokens.context import GrantContext
-from certbound.authority.tokens.secrets import digest
 from certbound.jose.jwt import JWTError, verify
 from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.access_token import TOKEN_TYPE

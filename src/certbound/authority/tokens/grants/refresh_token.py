@@ -10,8 +10,8 @@ from functools import partial
 
 from certbound.authority.blocks import obtained_by_blocked
 from certbound.authority.records import revoke_grant
+from certbound.authority.secrets import digest
 from certbound.authority.tokens.context import GrantContext
-from certbound.authority.tokens.secrets import digest
 from certbound.oauth.access_token import Authorization
 from certbound.oauth.audience import narrow_audience
 from certbound.oauth.authentication import AuthenticatedClient
