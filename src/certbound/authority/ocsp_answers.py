@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 
 from certbound.authority.outbound import BusyError, Flights, Outbound
 from certbound.certificates.certificate import Certificate
@@ -14,6 +15,10 @@ from certbound.certificates.ocsp import MAXIMUM_ANSWER, OCSPAnswer, OCSPError, b
 from certbound.fetch.document import FetchError
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 Pair = tuple[bytes, bytes]
 """The `sha256` of a certificate and that of its issuer."""
@@ -25,14 +30,15 @@ AFTER_FAILURE = timedelta(seconds=10)
 MOST_GRACE = timedelta(days=30)
 """How long after its end an answer is kept for trust stores with a grace period, while there is no newer one."""
 MAX_ANSWERS = 10_000
+"""Answers kept at one time, and as many failures."""
 NONCE_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    answer: OCSPAnswer | str
+class _Kept(Generic[T]):
+    what: T
     until: datetime
-    url: str
+    """When it is asked for anew."""
 
 
 class OCSPAnswers:
@@ -43,10 +49,11 @@ class OCSPAnswers:
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
-        self._kept: OrderedDict[Pair, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Pair, _Kept[OCSPAnswer]] = OrderedDict()
+        self._failures: OrderedDict[tuple[Pair, str], _Kept[str]] = OrderedDict()
         self._flights: Flights[tuple[Pair, str], OCSPAnswer | str] = Flights()
 
-    def known(self, now: datetime) -> Mapping[Pair, OCSPAnswer | str]:
+    def known(self, now: datetime) -> Mapping[Pair, OCSPAnswer]:
         """Look at what needs not be asked for at `now` (aware); for the decision at hand, and not to be kept."""
         return _Known(self._kept, now)
 
@@ -56,19 +63,26 @@ class OCSPAnswers:
         """Ask about each (certificate, issuer, responder's URL) what is not known, all at one time.
 
         Only of a path that is trusted, as the URLs may stand in its certificates. A text says in one line why there is
-        no answer; an old answer comes back where there is no newer one. Takes at most the time of a fetch
-        (`outbound.FETCH_SECONDS`), and never raises.
+        no answer; an old answer comes back where there is no newer one. Where several responders are asked about one
+        certificate, the newest answer counts. Takes at most the time of a fetch (`outbound.FETCH_SECONDS`), and never
+        raises.
         """
+        gathered = dict[Pair, OCSPAnswer | str]()
         answers = await asyncio.gather(*(self._answer(*pair) for pair in pairs))
-        return {_key(certificate, issuer): said for (certificate, issuer, _), said in zip(pairs, answers, strict=True)}
+        for (certificate, issuer, _), said in zip(pairs, answers, strict=True):
+            key = _key(certificate, issuer)
+            gathered[key] = _newer(gathered.get(key), said)
+        return gathered
 
     async def _answer(self, certificate: Certificate, issuer: Certificate, url: str | None) -> OCSPAnswer | str:
         if url is None:
             return "neither the certificate nor its trust store names a responder"
         key = _key(certificate, issuer)
-        kept = self._kept.get(key)
-        if kept is not None and _now() < kept.until and (kept.url == url or isinstance(kept.answer, OCSPAnswer)):
-            return kept.answer
+        kept, failure = self._kept.get(key), self._failures.get((key, url))
+        if kept is not None and _now() < kept.until:
+            return kept.what
+        if failure is not None and _now() < failure.until:
+            return self._old(key) or failure.what
         return await self._flights.join((key, url), lambda: self._ask(certificate, issuer, url))
 
     async def _ask(self, certificate: Certificate, issuer: Certificate, url: str) -> OCSPAnswer | str:
@@ -88,41 +102,35 @@ class OCSPAnswers:
             )
         except (FetchError, OCSPError, ValueError) as error:
             log.warning("ocsp_not_answered", extra={"url": shown, "reason": str(error)})
-            return self._without_answer(key, url, error)
+            if not isinstance(error, BusyError):
+                _put(self._failures, (key, url), _Kept(str(error), _now() + AFTER_FAILURE))
+            return self._old(key) or str(error)
         log.info("ocsp_answered", extra={"url": shown, "status": answer.status})
-        return self._keep(key, _Kept(answer, _until(answer), url))
+        kept = self._kept.get(key)
+        if kept is not None and kept.what.this_update > answer.this_update:
+            answer = kept.what  # an older one, replayed or of a responder that lags behind, takes nothing back
+        _put(self._kept, key, _Kept(answer, _until(answer)))
+        return answer
 
-    def _without_answer(self, key: Pair, url: str, error: Exception) -> OCSPAnswer | str:
-        """Give the old answer, for whoever grants it grace, or the reason why there is none."""
-        old = self._kept.get(key)
-        answer = old.answer if old is not None and isinstance(old.answer, OCSPAnswer) else None
-        if answer is None or answer.ends + MOST_GRACE < _now():
-            answer = None
-        if isinstance(error, BusyError):
-            return answer or str(error)
-        return self._keep(key, _Kept(answer or str(error), _now() + AFTER_FAILURE, url))
-
-    def _keep(self, key: Pair, kept: _Kept) -> OCSPAnswer | str:
-        self._kept[key] = kept
-        self._kept.move_to_end(key)
-        if len(self._kept) > MAX_ANSWERS:
-            self._kept.popitem(last=False)
-        return kept.answer
+    def _old(self, key: Pair) -> OCSPAnswer | None:
+        """Give the last answer, for whoever grants it grace."""
+        kept = self._kept.get(key)
+        return kept.what if kept is not None and _now() <= kept.what.ends + MOST_GRACE else None
 
 
-class _Known(Mapping[Pair, OCSPAnswer | str]):
+class _Known(Mapping[Pair, OCSPAnswer]):
     """The kept answers as far as they need not be asked for at `now`."""
 
-    def __init__(self, kept: OrderedDict[Pair, _Kept], now: datetime) -> None:
+    def __init__(self, kept: OrderedDict[Pair, _Kept[OCSPAnswer]], now: datetime) -> None:
         self._kept = kept
         self._now = now
 
-    def __getitem__(self, key: Pair) -> OCSPAnswer | str:
+    def __getitem__(self, key: Pair) -> OCSPAnswer:
         kept = self._kept[key]
         if self._now >= kept.until:
             raise KeyError(key)
         self._kept.move_to_end(key)
-        return kept.answer
+        return kept.what
 
     def __iter__(self) -> Iterator[Pair]:
         return iter([key for key, kept in self._kept.items() if self._now < kept.until])
@@ -133,6 +141,20 @@ class _Known(Mapping[Pair, OCSPAnswer | str]):
 
 def _key(certificate: Certificate, issuer: Certificate) -> Pair:
     return certificate.sha256, issuer.sha256
+
+
+def _newer(one: OCSPAnswer | str | None, other: OCSPAnswer | str) -> OCSPAnswer | str:
+    """Choose between what two responders say of one certificate."""
+    if isinstance(one, OCSPAnswer) and isinstance(other, OCSPAnswer):
+        return max(one, other, key=lambda answer: answer.this_update)
+    return one if isinstance(one, OCSPAnswer) else other
+
+
+def _put(entries: "OrderedDict[K, V]", key: K, value: V) -> None:
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > MAX_ANSWERS:
+        entries.popitem(last=False)
 
 
 def _until(answer: OCSPAnswer) -> datetime:
