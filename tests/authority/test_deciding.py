@@ -401,6 +401,38 @@ async def test_what_openssl_calls_revoked_is_refused(
     assert "OCSP" in decision.failed[0].found
 
 
+@pytest.mark.threat("28")
+async def test_what_openssl_called_revoked_stays_refused_while_it_is_away(
+    worker: Registered, ca: OpenSSLCA, responder: Server, *, asks: Any, clock: Clock
+) -> None:
+    asks(ocsp_url=responder.url("/ocsp"), on_unavailable="accept")
+    await worker.refresh()
+    assert failed(await show(worker, ca, clock, "bad")) == ["revocation"]
+    responder.says(DOWN)
+    clock.passed = timedelta(minutes=90)
+    assert failed(await show(worker, ca, clock, "bad")) == ["revocation"]
+    assert len(responder.requests) == 2
+
+
+@pytest.mark.threat("28")
+async def test_a_responder_that_is_away_harms_no_other_store_of_the_same_authority(
+    house: House, worker: Registered, ca: OpenSSLCA, responder: Server, *, asks: Any, clock: Clock
+) -> None:
+    asks(ocsp_url="http://127.0.0.1:1/ocsp")
+    add = partial(trust.add, name="twin", certificates=[ca.certificate], intermediate=False)
+    house.store.write(partial(add, **house.by))
+    changes = trust_policies.PolicyChanges(revocation="ocsp", ocsp_url=responder.url("/ocsp"))
+    house.store.write(partial(trust_policies.update, name="twin", changes=changes, **house.by))
+    subject = {"tls_client_auth_subject_dn": "CN=good"}
+    house.client("twin", "tls_client_auth", subject=subject, trust=("twin",))
+    house.client("both", "tls_client_auth", subject=subject, trust=("twin", "openssl"))
+    await worker.refresh()
+    assert failed(await show(worker, ca, clock, "good")) == ["revocation"]
+    for client_id in ("twin", "both"):
+        decision = await show(worker, ca, clock, client_id, "good")
+        assert decision.client is not None, decision.failed
+
+
 async def test_nobody_is_asked_about_a_certificate_that_means_another_client(
     worker: Registered, ca: OpenSSLCA, responder: Server, *, asks: Any, clock: Clock
 ) -> None:

@@ -367,6 +367,15 @@ def test_a_revoked_certificate_is_refused_by_ocsp(house: House) -> None:
 
 
 @pytest.mark.threat("28")
+def test_what_ocsp_called_revoked_stays_refused_while_there_is_no_newer_answer(house: House) -> None:
+    ended = OCSPAnswer("revoked", NOW - DAY, NOW - _HOUR, NOW - DAY, "keyCompromise")
+    for policy in (_BY_OCSP, replace(_BY_EITHER, on_unavailable="accept"), replace(_BY_OCSP, on_unavailable="accept")):
+        decision = check_path(house.path, policy, house.crls(), _keyed(house, ended, _good()), NOW)
+        assert _passed(decision) == [False, True]
+        assert "keyCompromise, says OCSP" in decision.checks[0].found
+
+
+@pytest.mark.threat("28")
 def test_an_intermediate_revoked_by_ocsp_is_refused(house: House) -> None:
     revoked = OCSPAnswer("revoked", NOW, NOW + _HOUR, NOW - DAY, None)
     decision = check_path(house.path, _BY_OCSP, [], _keyed(house, _good(), revoked), NOW)

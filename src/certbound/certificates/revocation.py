@@ -130,13 +130,13 @@ def _judge_by_ocsp(answer: OCSPAnswer | str | None, grace: timedelta, now: datet
         return _Unavailable("no OCSP answer yet", is_missing=True)
     if isinstance(answer, str):
         return _Unavailable(f"no OCSP answer: {answer}")
-    if answer.ends + grace < now:
-        return _Unavailable(f"the OCSP answer ended at {_text(answer.ends)}", is_missing=True)
     if answer.this_update > now + LEEWAY:
         return _Unavailable(f"the OCSP answer begins at {_text(answer.this_update)}", is_missing=True)
-    if answer.status == "revoked":
+    if answer.status == "revoked":  # also after its end: nobody gains by keeping the next answer away
         at = _text(answer.revoked_at) if answer.revoked_at else "an unknown time"
         return _Refused(f"revoked at {at}: {answer.reason or NO_REASON}, says OCSP")
+    if answer.ends + grace < now:
+        return _Unavailable(f"the OCSP answer ended at {_text(answer.ends)}", is_missing=True)
     if answer.status == "unknown":
         return _Refused("unknown to its issuer's OCSP responder")
     # In its grace an answer is no reason not to ask for a newer one soon.
