@@ -12,7 +12,7 @@ from certbound.authority import people, second_factor, sessions, sign_in
 from certbound.authority.attempts import BURST
 from certbound.authority.people import TooManyChecksError
 from certbound.authority.second_factor import STEP_SECONDS, one_time_password
-from certbound.authority.sign_in import Attempt, TooManyAttemptsError
+from certbound.authority.sign_in import Attempt, PasswordProved, TooManyAttemptsError
 from certbound.store import audit
 from certbound.store.engine import Connection, Store
 from certbound.store.people import Person
@@ -68,7 +68,7 @@ async def test_everyone_else_gets_the_same_answer_whatever_is_wrong(house: House
         house.person(name, operator=name == "root")
     house.store.write(partial(people.disable, username="gone", disabled=True, **house.by))
     enrol(house, "two")
-    assert await attempt(house, username, WRONG if username == "ada" else PASSWORD) is None
+    assert await attempt(house, username, WRONG if username == "ada" else PASSWORD, "") is None
     assert recorded(house, "session.begun") == 0
 
 
@@ -93,7 +93,7 @@ async def test_every_refusal_costs_the_same_hashing_and_one_unit_of_work(
     monkeypatch.setattr(people, "_verify", hashing)
     monkeypatch.setattr(Store, "writing", in_a_unit)
     for username in ("ada", "root", "locked", "nobody"):
-        assert await attempt(house, username) is None
+        assert await attempt(house, username, code="") is None
         assert work == ["hash", "unit"]
         work.clear()
 
@@ -178,13 +178,67 @@ async def test_a_password_that_was_changed_while_it_was_checked_is_the_old_one(
 
 async def test_with_a_second_factor_the_password_alone_does_not_suffice(house: House) -> None:
     shown = enrol(house)
-    for code in (None, "", "000000" if shown() != "000000" else "000001"):
+    for code in ("", "000000" if shown() != "000000" else "000001"):
         assert await attempt(house, code=code) is None
     cookie = await attempt(house, code=shown())
     found = house.store.read(partial(sessions.find, cookie=cookie, now=house.now))
     assert found is not None
     assert found.session.amr == ("pwd", "otp", "mfa")
     assert sign_in.acr(found.session.amr) == "https://refeds.org/profile/mfa"
+
+
+async def test_the_second_factor_may_be_shown_later_by_whoever_showed_the_password(house: House) -> None:
+    shown = enrol(house)
+    assert await attempt(house, password=WRONG) is None
+    proved = await attempt(house)
+    assert isinstance(proved, PasswordProved)
+    assert (person(house).failures, recorded(house, "session.begun")) == (1, 0)
+    assert await house.sign_in.complete(proved, "000000" if shown() != "000000" else "000001") is None
+    assert person(house).failures == 2
+    before = await attempt(house, code=shown())
+    house.now += STEP_SECONDS
+    cookie = await house.sign_in.complete(proved, shown(), replaces=before)
+    assert cookie is not None
+    found = house.store.read(partial(sessions.find, cookie=cookie, now=house.now))
+    assert found is not None
+    assert found.session.amr == ("pwd", "otp", "mfa")
+    assert house.store.read(partial(sessions.find, cookie=before, now=house.now)) is None
+
+
+async def test_only_who_could_sign_in_with_it_learns_of_a_second_factor(house: House) -> None:
+    for name in ("root", "gone"):
+        house.person(name, operator=name == "root")
+        enrol(house, name)
+    house.store.write(partial(people.disable, username="gone", disabled=True, **house.by))
+    enrol(house)
+    assert [await attempt(house, name) for name in ("root", "gone")] == [None, None]
+    assert await attempt(house, password=WRONG) is None
+    await fail(house, 4)
+    assert await attempt(house) is None  # locked
+
+
+async def test_what_was_proved_ends_with_the_password_and_with_the_account(house: House) -> None:
+    shown = enrol(house)
+    proved = await attempt(house)
+    assert await house.sign_in.complete(PasswordProved("ada", "0" * 64), shown()) is None
+    assert await house.sign_in.complete(PasswordProved("nobody", proved.proof), shown()) is None
+    changed = partial(people.change_password, username="ada", password="battery staple", **house.by)
+    house.store.write(changed)
+    assert await house.sign_in.complete(proved, shown()) is None
+    proved = await attempt(house, password="battery staple")
+    house.store.write(partial(people.disable, username="ada", disabled=True, **house.by))
+    assert await house.sign_in.complete(proved, shown()) is None
+    assert proved.proof not in repr(proved)
+
+
+async def test_guesses_of_the_second_factor_alone_lock_and_run_out_too(house: House) -> None:
+    enrol(house)
+    proved = await attempt(house)
+    for _ in range(BURST):
+        assert await house.sign_in.complete(proved, "x", address="192.0.2.7") is None
+    assert person(house).locked_until == house.now + 30
+    with pytest.raises(TooManyAttemptsError):
+        await house.sign_in.complete(proved, "x", address="192.0.2.7")
 
 
 async def test_a_one_time_password_is_good_once_even_at_once(shared_store: Store) -> None:
