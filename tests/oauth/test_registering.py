@@ -12,7 +12,7 @@ from certbound.oauth.registering import (
 from certbound.oauth.registration import RegistrationError
 
 MINE = make()
-GRANTS = ("client_credentials", "password", "refresh_token")
+GRANTS = ("client_credentials", "authorization_code", "password", "refresh_token")
 PKI: dict[str, Any] = {"subject": {"tls_client_auth_san_dns": "a.example"}, "trust": ("partners",)}
 
 
@@ -35,7 +35,8 @@ def accept(method: str = "tls_client_auth", client_id: str = "orders", **members
         ({"grant_types": ("implicit",)}, "grant_types", "use some of client_credentials"),
         ({"method": "none"}, "grant_types", "needs its grants named"),
         ({"method": "none", "grant_types": ("client_credentials",)}, "grant_types", "clients that authenticate"),
-        ({"grant_types": ("refresh_token",)}, "grant_types", "password"),
+        ({"grant_types": ("refresh_token",)}, "grant_types", "authorization_code"),
+        ({"grant_types": ("authorization_code",)}, "redirect_uris", "at least one redirect URI"),
         ({"scopes": ('a"b',)}, "scope", "printable ASCII"),
         ({"resources": ("api",)}, "certbound_resources", "absolute URI"),
         ({"resources": ("https://a/#b",)}, "certbound_resources", "without fragment"),
@@ -64,6 +65,14 @@ def test_each_rule_names_the_member_and_what_to_do(members: dict[str, Any], memb
     with pytest.raises(RegistrationError, match=advice) as refused:
         accept(**members)
     assert refused.value.member == member
+
+
+@pytest.mark.req("7591-01", "7591-04")
+@pytest.mark.parametrize("method", ["none", "tls_client_auth", "client_secret_basic"])
+def test_a_client_with_somewhere_to_send_users_back_to_may_have_codes(method: str) -> None:
+    uris = ("http://localhost:8080/playground2/oauth2client",)
+    client = accept(method, grant_types=("authorization_code", "refresh_token"), redirect_uris=uris).client
+    assert (client.grant_types, client.redirect_uris) == (("authorization_code", "refresh_token"), uris)
 
 
 def test_defaults_bind_the_tokens_of_mutual_tls_and_keep_secrets_where_they_belong() -> None:

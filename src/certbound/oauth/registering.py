@@ -76,7 +76,7 @@ def accept_registration(
         client_id=_client_id(client_id),
         client_name=_client_name(request.client_name),
         token_endpoint_auth_method=method,
-        grant_types=_grant_types(request.grant_types, method, known_grants),
+        grant_types=_grant_types(request, method, known_grants),
         scopes=_each(
             request.scopes, is_scope_token, "scope", "a scope is printable ASCII without space, quote and backslash"
         ),
@@ -148,9 +148,9 @@ def _client_name(text: str) -> str:
     return text
 
 
-def _grant_types(asked: tuple[str, ...], method: AuthenticationMethod, known: Collection[str]) -> tuple[str, ...]:
+def _grant_types(request: RegistrationRequest, method: AuthenticationMethod, known: Collection[str]) -> tuple[str, ...]:
     public = method is AuthenticationMethod.NONE
-    grants = tuple(dict.fromkeys(asked)) or (() if public else ("client_credentials",))
+    grants = tuple(dict.fromkeys(request.grant_types)) or (() if public else ("client_credentials",))
     for grant in grants:
         if grant not in known:
             raise RegistrationError("grant_types", f"unknown grant {grant!r}: use some of {', '.join(known)}")
@@ -162,7 +162,11 @@ def _grant_types(asked: tuple[str, ...], method: AuthenticationMethod, known: Co
         )
     if grants == ("refresh_token",):
         raise RegistrationError(
-            "grant_types", "refresh_token needs a grant that refresh tokens come from, for instance password"
+            "grant_types", "refresh_token needs a grant that refresh tokens come from, for instance authorization_code"
+        )
+    if "authorization_code" in grants and not request.redirect_uris:
+        raise RegistrationError(
+            "redirect_uris", "authorization_code needs at least one redirect URI, where users are sent back to"
         )
     return grants
 
