@@ -214,6 +214,16 @@ async def test_names_of_any_characters_and_any_length_are_kept_beside_all_others
         assert len(shown_text) <= MAX_TEXT + 3
 
 
+@pytest.mark.parametrize("client_id", ["c" * 255, 'a"b\\c'])
+async def test_the_refusals_of_a_client_are_found_by_its_whole_id(
+    store: Store, refusals: Refusals, client_id: str
+) -> None:
+    reference = refusals.keep(shown(STRANGER, client_id), WRONG, None)
+    await refusals.flush()
+    [found] = store.read(partial(stored.newest, client_id=client_id, limit=2))
+    assert found.reference == reference
+
+
 def test_long_texts_are_cut_and_that_shows(refusals: Refusals) -> None:
     for length in (MAX_TEXT - 2, MAX_TEXT - 1):
         facts = certificate_facts(shown(named("x" * length)))

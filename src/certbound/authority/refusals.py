@@ -9,7 +9,7 @@ from typing import Any
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
 from certbound.oauth.authentication import Decision
 from certbound.oauth.credentials import Credentials
-from certbound.oauth.form import printable
+from certbound.oauth.registering import MAX_CLIENT_ID
 from certbound.store import refusals
 from certbound.store.engine import Store, StoreUnavailable
 from certbound.store.refusals import Refusal
@@ -42,7 +42,7 @@ class Refusals:
         """Log a refusal, keep it while there is room, and give its reference."""
         reference = _new_reference()
         checks = [{name: _short(value) for name, value in check.as_json().items()} for check in decision.checks]
-        client_id = printable(credentials.client_id)
+        client_id = _plain(credentials.client_id)
         log.warning(
             "client authentication refused",
             extra={
@@ -117,6 +117,11 @@ def _short(value: Any) -> Any:
     if isinstance(value, str) and not is_whole(value):
         return f"{value[:MAX_TEXT]}..."
     return value
+
+
+def _plain(client_id: str) -> str:
+    """Give what somebody calls himself: a registered id whole, as refusals are looked up by it, and no controls."""
+    return "".join(c if " " <= c <= "~" else "?" for c in client_id[:MAX_CLIENT_ID])
 
 
 def _new_reference() -> str:
