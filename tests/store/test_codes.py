@@ -1,8 +1,6 @@
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -10,30 +8,10 @@ from certbound.store import clients, codes
 from certbound.store.codes import AuthorizationCode, PushedRequest
 from certbound.store.engine import Store, StoreConflict
 
-from .values import client
+from .values import client, code
+from .values import pushed_request as pushed
 
 DIGEST = bytes(range(32))
-
-
-def code(code_sha256: bytes = DIGEST, **changes: Any) -> AuthorizationCode:
-    given = AuthorizationCode(
-        code_sha256=code_sha256,
-        client_id="orders",
-        sub="sub-ada",
-        session="aa" * 32,
-        request={"scope": "read", "resource": ["https://api.example.com/ü"], "claims": {"id_token": {"name": None}}},
-        auth_time=90,
-        amr=("pwd", "otp"),
-        family="family-1",
-        issued_at=100,
-        expires_at=2**33,
-    )
-    return replace(given, **changes)
-
-
-def pushed(uri_sha256: bytes = DIGEST, **changes: Any) -> PushedRequest:
-    given = PushedRequest(uri_sha256, "orders", {"scope": "read", "claims": {"userinfo": {"ü": None}}}, 2**33)
-    return replace(given, **changes)
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -8,17 +6,9 @@ from certbound.store import clients, people, sessions
 from certbound.store.engine import Store, StoreConflict
 from certbound.store.sessions import Consent, Session
 
-from .values import client, person
+from .values import client, consent, person, session
 
 ID = "ab" * 32
-
-
-def session(id_sha256: str = ID, **changes: Any) -> Session:
-    return replace(Session(id_sha256, "sub-ada", auth_time=100, amr=("pwd", "otp"), expires_at=2**33), **changes)
-
-
-def consent(client_id: str = "orders", **changes: Any) -> Consent:
-    return replace(Consent("sub-ada", client_id, ("read", "write"), given_at=100), **changes)
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from certbound.certificates.subject_attributes import SubjectAttributes
 from certbound.oauth.registration import AuthenticationMethod, Client
 from certbound.store.blocks import Block
 from certbound.store.certificates import RegisteredCertificate
+from certbound.store.codes import AuthorizationCode, PushedRequest
 from certbound.store.people import Person
 from certbound.store.refusals import Refusal
 from certbound.store.revocation import StoredCRL
+from certbound.store.sessions import Consent, Session
 from certbound.store.sightings import Sighting
 from certbound.store.tokens import IssuedToken, RefreshToken
 from certbound.store.trust import TrustCertificate
@@ -163,3 +165,32 @@ def refusal(reference: str = "R-1", **changes: Any) -> Refusal:
 def block(id: str = "b1", **changes: Any) -> Block:  # noqa: A002 - the field
     given = Block(id=id, kind="certificate", sha256="cc" * 32, reason="stolen", actor="ada", created_at=2**33)
     return replace(given, **changes)
+
+
+def code(code_sha256: bytes = bytes(range(32)), **changes: Any) -> AuthorizationCode:
+    given = AuthorizationCode(
+        code_sha256=code_sha256,
+        client_id="orders",
+        sub="sub-ada",
+        session="aa" * 32,
+        request={"scope": "read", "resource": ["https://api.example.com/ü"], "claims": {"id_token": {"name": None}}},
+        auth_time=90,
+        amr=("pwd", "otp"),
+        family="family-1",
+        issued_at=100,
+        expires_at=2**33,
+    )
+    return replace(given, **changes)
+
+
+def pushed_request(uri_sha256: bytes = bytes(range(32)), **changes: Any) -> PushedRequest:
+    given = PushedRequest(uri_sha256, "orders", {"scope": "read", "claims": {"userinfo": {"ü": None}}}, 2**33)
+    return replace(given, **changes)
+
+
+def session(id_sha256: str = "ab" * 32, **changes: Any) -> Session:
+    return replace(Session(id_sha256, "sub-ada", auth_time=100, amr=("pwd", "otp"), expires_at=2**33), **changes)
+
+
+def consent(client_id: str = "orders", **changes: Any) -> Consent:
+    return replace(Consent("sub-ada", client_id, ("read", "write"), given_at=100), **changes)

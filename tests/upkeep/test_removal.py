@@ -3,10 +3,20 @@
 from functools import partial
 
 import pytest
-from tests.store.values import client, issued_token, refresh_token, refusal, sighting
+from tests.store.values import (
+    client,
+    code,
+    issued_token,
+    person,
+    pushed_request,
+    refresh_token,
+    refusal,
+    session,
+    sighting,
+)
 from tests.upkeep.duties import RETENTION, Clock, of_a_server, recorded, round_of
 
-from certbound.store import clients, refusals, sightings, tokens
+from certbound.store import clients, codes, people, refusals, sessions, sightings, tokens
 from certbound.store.engine import Connection, Store
 from certbound.upkeep import removal
 from certbound.upkeep.removal import DAY, EVERY_SECONDS, SOON_SECONDS
@@ -18,6 +28,7 @@ NAME = "removal of old records"
 @pytest.fixture
 def upkeep(shared_store: Store, clock: Clock, fetching: Fetch) -> Upkeep:
     shared_store.write(lambda connection: clients.add(connection, client()))
+    shared_store.write(lambda connection: people.add(connection, person()))
     return of_a_server(shared_store, fetching, clock)
 
 
@@ -26,6 +37,9 @@ def fill(connection: Connection, now: int) -> None:
     for name, at in (("new", now + 1), ("old", now)):
         digest = name.encode().ljust(32)
         tokens.add_refresh_token(connection, refresh_token(digest, family=name, expires_at=at))
+        codes.add_code(connection, code(digest, expires_at=at - DAY, used_at=1))
+        codes.add_pushed_request(connection, pushed_request(digest, expires_at=at))
+        sessions.add(connection, session(name, expires_at=at))
     ended = now - RETENTION.issued_token_days * DAY
     rows = [issued_token(name, expires_at=at) for name, at in (("new", ended + 1), ("old", ended))]
     tokens.add_issued_tokens(connection, rows)
@@ -47,9 +61,14 @@ async def test_what_is_past_keeping_goes_and_what_is_not_stays(
     assert [row.jti for row in read(partial(tokens.issued_to_client, client_id="orders", limit=9))] == ["new"]
     assert [row.reference for row in read(partial(refusals.newest, limit=9))] == ["new"]
     assert [row.sha256 for row in read(partial(sightings.of_client, client_id="orders"))] == ["new"]
-    digests = (b"new".ljust(32), b"old".ljust(32))
-    kept = [read(partial(tokens.load_refresh_token, token_sha256=digest)) for digest in digests]
-    assert [token is not None for token in kept] == [True, False]
+    new, old = b"new".ljust(32), b"old".ljust(32)
+    assert read(partial(tokens.load_refresh_token, token_sha256=new)) is not None
+    assert read(partial(tokens.load_refresh_token, token_sha256=old)) is None
+    assert read(partial(codes.load_code, code_sha256=new)) is not None
+    assert read(partial(codes.load_code, code_sha256=old)) is None
+    assert read(partial(codes.load_pushed_request, uri_sha256=new)) is not None
+    assert read(partial(codes.load_pushed_request, uri_sha256=old)) is None
+    assert [one.id_sha256 for one in read(partial(sessions.of_person, sub="sub-ada", limit=9))] == ["new"]
 
 
 async def test_of_refusals_so_many_are_kept_however_new(shared_store: Store, clock: Clock, upkeep: Upkeep) -> None:

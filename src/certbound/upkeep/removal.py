@@ -1,10 +1,10 @@
-"""Remove what is past keeping: run out tokens, old refusals and sightings."""
+"""Remove what is past keeping: tokens, codes and sessions that have run out, old refusals and sightings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from certbound.store import once, refusals, revoked, sightings, tokens
+from certbound.store import codes, once, refusals, revoked, sessions, sightings, tokens
 from certbound.store.engine import Connection, Store
 from certbound.upkeep.running import Task
 
@@ -50,6 +50,10 @@ def _removals(retention: Retention, now: int) -> tuple[Callable[[Connection], in
         partial(tokens.delete_expired_refresh_tokens, now=now, limit=BATCH),
         partial(revoked.delete_expired, now=now, limit=BATCH),
         partial(once.delete_expired, now=now, limit=BATCH),
+        # Longer than a code is good for: one that turns up a second time revokes what came from it.
+        partial(codes.delete_expired_codes, now=now - DAY, limit=BATCH),
+        partial(codes.delete_expired_pushed_requests, now=now, limit=BATCH),
+        partial(sessions.delete_expired, now=now, limit=BATCH),
         # The trail says what a stolen certificate obtained, so it outlives the tokens.
         partial(tokens.delete_expired_issued_tokens, now=now - retention.issued_token_days * DAY, limit=BATCH),
         partial(
