@@ -125,7 +125,7 @@ def test_a_parameter_given_twice_is_an_invalid_request(server: Server, name: str
     assert server.ask("/oauth2/token", form, own).error == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("grant", ["authorization_code", "urn:ietf:params:oauth:grant-type:nothing", "Password"])
+@pytest.mark.parametrize("grant", ["implicit", "urn:ietf:params:oauth:grant-type:nothing", "Password"])
 def test_an_unknown_grant_is_an_unsupported_grant_type(server: Server, grant: str) -> None:
     own = identity()
     client_id = server.self_signed_client(own)
