@@ -39,15 +39,27 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def shared_store(request: pytest.FixtureRequest, migrated_file: Path, tmp_path: Path) -> Iterator[Store]:
-    """A store that more than one connection works on."""
+def shared_url(request: pytest.FixtureRequest, migrated_file: Path, tmp_path: Path) -> str:
+    """A migrated database of the test's own, on each engine in turn."""
     if request.param == "sqlite":
         shutil.copyfile(migrated_file, tmp_path / "store.db")
-        url = f"sqlite:///{tmp_path / 'store.db'}"
-    else:
-        url = request.getfixturevalue("postgres_url")
-        upgrade(url)
-    with Store(url, patience=20) as opened:
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    upgrade(url)
+    return url
+
+
+@pytest.fixture
+def shared_store(shared_url: str) -> Iterator[Store]:
+    """A store that more than one connection works on."""
+    with Store(shared_url, patience=20) as opened:
+        yield opened
+
+
+@pytest.fixture
+def other_store(shared_url: str) -> Iterator[Store]:
+    """The same database, as another worker has it open."""
+    with Store(shared_url, patience=20) as opened:
         yield opened
 
 

@@ -42,10 +42,10 @@ def orders(**how: Any) -> Identity:
 
 
 class House:
-    def __init__(self, store: Store, **policy: Any) -> None:
+    def __init__(self, store: Store, *, master_key: bytes | None = None, **policy: Any) -> None:
         self.store = store
         self.now = int(NOW.timestamp())
-        self.master_key = os.urandom(32)
+        self.master_key = master_key or os.urandom(32)
         given: dict[str, Any] = {
             "issuer": ISSUER,
             "default_audience": API,
@@ -76,6 +76,12 @@ class House:
         self.sign_in = SignIn(
             store, SignInPolicy(self.master_key, self.policy.session_lifetime), clock=lambda: self.now
         )
+
+    async def neighbour(self, store: Store) -> "House":
+        """Give another worker of the same server; `store` is the same database."""
+        house = House(store, master_key=self.master_key)
+        await house.registered.refresh()
+        return house
 
     @property
     def by(self) -> dict[str, Any]:
