@@ -112,7 +112,9 @@ def test_a_person_is_warned_of_what_may_be_meant_otherwise(text: str, warning: s
         assert re.search(warning, " ".join(warnings))
 
 
-@pytest.mark.parametrize("text", ["/", "/api", "/WHAT=x", "/O=\\xff", "subject=", "api", "/CN=a\0", "x" * 9000])
+@pytest.mark.parametrize(
+    "text", ["/", "/api", "/WHAT=x", "/O=\\xff", "subject=", "api", "/CN=a\0", "x" * 9000, "CN=a\\", "CN=a\\\n"]
+)
 def test_what_is_no_name_is_refused(text: str) -> None:
     if text == "subject=":
         assert not parse_pasted(text)[0]

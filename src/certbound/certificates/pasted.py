@@ -53,8 +53,10 @@ def parse_pasted(text: str) -> tuple[DistinguishedName, tuple[str, ...]]:
 
 def _stripped(text: str) -> str:
     """Drop what was pasted around the name, but for a last space that is escaped."""
-    stripped = text.strip(" \t\r\n")
-    return stripped + " " if (len(stripped) - len(stripped.rstrip("\\"))) % 2 else stripped
+    text = text.lstrip(" \t\r\n")
+    stripped = text.rstrip(" \t\r\n")
+    is_escaped = (len(stripped) - len(stripped.rstrip("\\"))) % 2 and text[len(stripped) :].startswith(" ")
+    return stripped + " " if is_escaped else stripped
 
 
 def _is_openssl_order(body: str, name: DistinguishedName, prefix: re.Match[str] | None) -> bool:
