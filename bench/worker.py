@@ -14,4 +14,6 @@ def new_registered(store: Store) -> Registered:
     """Make it over a store."""
     outbound = Outbound(trust_roots())
     decider = Decider(ClientKeySets(outbound), OCSPAnswers(outbound))
-    return Registered(store, bytes(32), decider, methods=frozenset(AuthenticationMethod), max_age=3600)
+    return Registered(
+        store, bytes(32), decider, methods=frozenset(AuthenticationMethod), issuer="https://as.example", max_age=3600
+    )

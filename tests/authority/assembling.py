@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Collection
 
+from tests.oauth.making import ISSUER
+
 from certbound.authority.blocked_list import BlockedList
 from certbound.authority.client_keys import ClientKeySets
 from certbound.authority.deciding import Decider
@@ -27,10 +29,12 @@ def new_registered(
     methods: Collection[AuthenticationMethod],
     outbound: Outbound | None = None,
     clock: Callable[[], float] = time.time,
+    *,
+    issuer: str = ISSUER,
 ) -> Registered:
     outbound = outbound or Outbound(TRUST)
     decider = Decider(ClientKeySets(outbound), OCSPAnswers(outbound))
-    return Registered(store, master_key, decider, methods=methods, max_age=30, clock=clock)
+    return Registered(store, master_key, decider, methods=methods, issuer=issuer, max_age=30, clock=clock)
 
 
 def new_answers(

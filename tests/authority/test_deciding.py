@@ -17,7 +17,7 @@ from tests.authority.assembling import new_registered
 from tests.authority.house import House
 from tests.certificates.openssl_ca import OpenSSLCA
 from tests.fetch.peers import Server, serving
-from tests.oauth.making import NOW, Identity, make, new_key
+from tests.oauth.making import ISSUER, NOW, Identity, make, new_key
 
 from certbound.authority import blocks, client_keys, ocsp_answers, outbound, trust, trust_policies
 from certbound.authority.client_keys import ClientKeySets
@@ -233,7 +233,7 @@ async def test_one_that_explains_decides_the_same_by_the_same_means(
 ) -> None:
     outbound = Outbound(trust, allow=LOOPBACK)
     decider = Decider(ClientKeySets(outbound), OCSPAnswers(outbound))
-    once = partial(decide_once, house.store, decider, enabled=set(AuthenticationMethod), now=NOW)
+    once = partial(decide_once, house.store, decider, enabled=set(AuthenticationMethod), issuer=ISSUER, now=NOW)
     good = await once(Credentials("publisher", ShownMethod.NOTHING, OLD.presented()))
     assert good.client is not None
     assert failed(await once(Credentials("nobody", ShownMethod.NOTHING, None))) == ["client_known"]

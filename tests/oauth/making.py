@@ -19,6 +19,7 @@ from certbound.certificates.presented import PresentedChain
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+ISSUER = "https://as.example.com"
 CLIENT_AUTH = x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

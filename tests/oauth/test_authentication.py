@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.oauth.making import DAY, NOW, Identity, authority, dns, make, new_key
+from tests.oauth.making import DAY, ISSUER, NOW, Identity, authority, dns, make, new_key
 
 from certbound.certificates.presented import PresentedChain
 from certbound.certificates.subject import SubjectMatch
@@ -49,7 +49,7 @@ def decide(
 ) -> Decision:
     presented = identity.presented(*others) if identity is not None else None
     credentials = Credentials("orders", ShownMethod(shown), presented, secret)
-    return authenticate(registered, credentials, Known(NOW, set(AuthenticationMethod)))
+    return authenticate(registered, credentials, Known(NOW, set(AuthenticationMethod), ISSUER))
 
 
 def test_an_unknown_client_is_nobody() -> None:
@@ -123,7 +123,7 @@ def test_a_certificate_and_a_second_method_are_an_invalid_request(method: str, s
     assert (decision.client, decision.error) == (None, "invalid_request")
 
 
-@pytest.mark.parametrize("method", list(AuthenticationMethod))
+@pytest.mark.parametrize("method", [method for method in AuthenticationMethod if method != "private_key_jwt"])
 def test_a_disabled_client_and_a_method_that_is_off_are_refused(method: str) -> None:
     right = {"tls_client_auth": GOOD, "self_signed_tls_client_auth": MINE}.get(method)
     has_secret = AuthenticationMethod(method).has_secret
@@ -132,7 +132,7 @@ def test_a_disabled_client_and_a_method_that_is_off_are_refused(method: str) -> 
     disabled = decide(registration(method, disabled=True), right, **how)
     assert (disabled.client, [check.check for check in disabled.failed]) == (None, ["client_enabled"])
     credentials = Credentials("orders", ShownMethod.NOTHING, right.presented() if right else None)
-    off = authenticate(registration(method), credentials, Known(NOW, set()))
+    off = authenticate(registration(method), credentials, Known(NOW, set(), ISSUER))
     assert "method_offered" in {check.check for check in off.failed}
 
 
@@ -158,7 +158,7 @@ def test_a_binding_that_is_not_understood_is_refused(cnf: object) -> None:
 @pytest.mark.parametrize("leaf", [b"", b"junk", MINE.der[:-1], MINE.der + b"0", b"0" * 70_000])
 def test_a_certificate_that_cannot_be_read_is_none(method: str, leaf: bytes) -> None:
     credentials = Credentials("orders", ShownMethod.NOTHING, PresentedChain(leaf, (MINE.der, GOOD.der, ROOT.der)))
-    decision = authenticate(registration(method), credentials, Known(NOW, set(AuthenticationMethod)))
+    decision = authenticate(registration(method), credentials, Known(NOW, set(AuthenticationMethod), ISSUER))
     assert [check.check for check in decision.failed] == ["certificate_presented"]
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.oauth.making import DAY, NOW, Identity, authority, make, new_key
+from tests.oauth.making import DAY, ISSUER, NOW, Identity, authority, make, new_key
 
 from certbound.oauth.authentication import Decision, Known, Needs, authenticate
 from certbound.oauth.blocking import Blocked
@@ -36,7 +36,7 @@ def decide(
     registration: Registration, identity: Identity, shown: ShownMethod = ShownMethod.NOTHING, **known: Any
 ) -> Decision:
     credentials = Credentials("orders", shown, identity.presented())
-    return authenticate(registration, credentials, Known(NOW, set(AuthenticationMethod), **known))
+    return authenticate(registration, credentials, Known(NOW, set(AuthenticationMethod), ISSUER, **known))
 
 
 def failed(decision: Decision) -> list[str]:
@@ -100,9 +100,13 @@ def test_an_unknown_certificate_needs_the_set_as_it_is_now_and_only_if_the_rest_
         decide(client, RENEWED, is_all=True),
     ]
     assert [(decision.client, decision.needs) for decision in wrong] == [(None, None)] * len(wrong)
-    off = authenticate(client, Credentials("orders", ShownMethod.NOTHING, RENEWED.presented()), Known(NOW, set()))
+    off = authenticate(
+        client, Credentials("orders", ShownMethod.NOTHING, RENEWED.presented()), Known(NOW, set(), ISSUER)
+    )
     assert off.needs is None
-    nothing = authenticate(client, Credentials("orders", ShownMethod.NOTHING, None), Known(NOW, client_methods()))
+    nothing = authenticate(
+        client, Credentials("orders", ShownMethod.NOTHING, None), Known(NOW, client_methods(), ISSUER)
+    )
     assert nothing.needs is None
 
 
@@ -125,7 +129,9 @@ def test_a_blocked_key_is_refused_by_every_method(method: AuthenticationMethod) 
         Blocked(certificates=frozenset({MINE.certificate.sha256})),
         Blocked(keys=frozenset({MINE.certificate.spki_sha256})),
     ):
-        decision = authenticate(registration, credentials, Known(NOW, set(AuthenticationMethod), blocked=blocked))
+        decision = authenticate(
+            registration, credentials, Known(NOW, set(AuthenticationMethod), ISSUER, blocked=blocked)
+        )
         assert decision.client is None
         assert "not_blocked" in failed(decision)
         assert decision.needs is None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
-from tests.oauth.making import DAY, NOW, Identity, authority, dns, make, uri
+from tests.oauth.making import DAY, ISSUER, NOW, Identity, authority, dns, make, uri
 from tests.oauth.revoking import crl
 
 from certbound.certificates.ocsp import OCSPAnswer
@@ -49,7 +49,7 @@ def decide(
     **known: Any,
 ) -> Decision:
     credentials = Credentials("orders", shown, identity.presented(*others))
-    return authenticate(registration, credentials, Known(now, set(AuthenticationMethod), **known))
+    return authenticate(registration, credentials, Known(now, set(AuthenticationMethod), ISSUER, **known))
 
 
 def failed(decision: Decision) -> list[str]:

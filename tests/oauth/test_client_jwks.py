@@ -4,12 +4,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import OKPKey, RSAKey
 from tests.oauth.making import authority, make, new_key
+from tests.oauth.signing import public_jwk
 
 from certbound.jose.jwks import spki_of
+from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.client_jwks import ClientKeys, read_client_jwks
 from certbound.oauth.registration import RegistrationError
 
@@ -54,6 +57,13 @@ def test_what_is_there_twice_counts_once() -> None:
     assert (len(found.certificates), len(found.keys)) == (1, 1)
 
 
+def test_signatures_are_verified_with_the_keys_of_both_kinds_that_are_strong_enough() -> None:
+    short = public_jwk(rsa.generate_private_key(65537, 1024))  # noqa: S505 - that is the point
+    found = read(MINE.jwk(kid="mine", alg="ES256"), {**BARE, "use": "sig"}, short)
+    assert [key.spki for key in found.verification_keys.keys] == [MINE.certificate.spki, OTHER.certificate.spki]
+    assert [(key.kid, key.algorithm) for key in found.verification_keys.keys] == [("mine", "ES256"), (None, None)]
+
+
 def test_a_chain_may_have_any_length_up_to_the_cap() -> None:
     assert read(MINE.jwk(x5c=X5C + [ABOVE] * 100)).certificates == (MINE.certificate,)
     with pytest.raises(RegistrationError, match="131072 characters"):
@@ -89,7 +99,10 @@ def test_another_thumbprint_is_refused_and_the_right_one_named(name: str, value:
 
 @pytest.mark.parametrize("case", sorted(UNUSABLE))
 def test_a_key_that_is_of_no_use_is_passed_over(case: str) -> None:
-    assert read(UNUSABLE[case], MINE.jwk()) == ClientKeys((MINE.certificate,))
+    found = read(UNUSABLE[case], MINE.jwk())
+    assert (found.certificates, found.keys) == ((MINE.certificate,), ())
+    fitting = [found.verification_keys.candidates(None, algorithm) for algorithm in ALGORITHMS]
+    assert [key.spki for keys in fitting for key in keys] == [MINE.certificate.spki]
 
 
 @pytest.mark.parametrize("case", sorted(UNUSABLE))

@@ -1,7 +1,9 @@
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.oauth.making import make, new_key
+from tests.oauth.signing import KEYS, public_jwk
 
 from certbound.oauth.registering import (
     AcceptedRegistration,
@@ -12,6 +14,7 @@ from certbound.oauth.registering import (
 from certbound.oauth.registration import RegistrationError
 
 MINE = make()
+P521 = ec.generate_private_key(ec.SECP521R1())
 GRANTS = ("client_credentials", "authorization_code", "password", "refresh_token")
 PKI: dict[str, Any] = {"subject": {"tls_client_auth_san_dns": "a.example"}, "trust": ("partners",)}
 
@@ -25,7 +28,7 @@ def accept(method: str = "tls_client_auth", client_id: str = "orders", **members
 @pytest.mark.parametrize(
     ("members", "member", "advice"),
     [
-        ({"method": "private_key_jwt"}, "token_endpoint_auth_method", "use one of tls_client_auth"),
+        ({"method": "private_key_jwks"}, "token_endpoint_auth_method", "use one of tls_client_auth"),
         ({"client_id": ""}, "client_id", "printable"),
         ({"client_id": "a b"}, "client_id", "printable"),
         ({"client_id": "a" * 256}, "client_id", "255"),
@@ -73,6 +76,64 @@ def test_a_client_with_somewhere_to_send_users_back_to_may_have_codes(method: st
     uris = ("http://localhost:8080/playground2/oauth2client",)
     client = accept(method, grant_types=("authorization_code", "refresh_token"), redirect_uris=uris).client
     assert (client.grant_types, client.redirect_uris) == (("authorization_code", "refresh_token"), uris)
+
+
+SIGNING = {"keys": [public_jwk(KEYS["PS256"], kid="1"), public_jwk(KEYS["ES256"], kid="2", alg="ES256")]}
+ENCRYPTING = {"keys": [public_jwk(KEYS["ES256"], use="enc")]}
+ALG = "token_endpoint_auth_signing_alg"
+ELSEWHERE = "https://client.example/jwks"
+
+
+def test_a_client_that_signs_is_registered_with_its_keys_and_its_algorithm_and_needs_no_certificate() -> None:
+    inline, published = (accept("private_key_jwt", jwks=SIGNING), accept("private_key_jwt", jwks_uri=ELSEWHERE))
+    assert (inline.certificates, published.certificates) == ((), ())
+    assert (inline.client.jwks, inline.client.jwks_uri) == (SIGNING, None)
+    assert (published.client.jwks, published.client.jwks_uri) == (None, ELSEWHERE)
+    assert (inline.client.secret_sha256, inline.client.tls_client_certificate_bound_access_tokens) == (None, False)
+    assert "token_endpoint_auth_signing_alg" not in inline.client.as_metadata()
+    bound = accept("private_key_jwt", jwks=SIGNING, token_endpoint_auth_signing_alg="PS256", bound=True).client
+    assert bound.tls_client_certificate_bound_access_tokens
+    assert bound.as_metadata()["token_endpoint_auth_signing_alg"] == "PS256"
+    assert bound.as_metadata()["token_endpoint_auth_method"] == "private_key_jwt"
+
+
+@pytest.mark.req("7591-02")
+@pytest.mark.parametrize(
+    ("members", "member", "advice"),
+    [
+        ({}, "jwks", "either a jwks or a jwks_uri"),
+        ({"jwks": SIGNING, "jwks_uri": ELSEWHERE}, "jwks_uri", "give either"),
+        ({"jwks": SIGNING, "certificates": (MINE.certificate,)}, "jwks", "keys and no certificates"),
+        ({"jwks_uri": ELSEWHERE, "certificates": (MINE.certificate,)}, "jwks_uri", "give either"),
+        ({"jwks_uri": "http://client.example/jwks"}, "jwks_uri", "https"),
+        ({"jwks": ENCRYPTING}, "jwks", "no key of the set can be used"),
+        ({"jwks": {"keys": [public_jwk(P521)]}}, "jwks", "no key of the set is one for ES256 or ES384 or RS256"),
+        ({"jwks": SIGNING, ALG: "EdDSA"}, "jwks", "no key of the set is one for EdDSA"),
+        ({"jwks": SIGNING, ALG: "none"}, ALG, "use one of"),
+        (
+            {"jwks": SIGNING, "token_endpoint_auth_signing_alg": "HS256"},
+            "token_endpoint_auth_signing_alg",
+            "use one of",
+        ),
+        ({"jwks": SIGNING, "match_by_key": True}, "certbound_match_by_key", "only"),
+        ({"jwks": SIGNING, "trust": ("partners",)}, "certbound_trust", "only"),
+        ({"method": "client_secret_basic", "jwks_uri": ELSEWHERE}, "jwks_uri", "private_key_jwt only"),
+        ({"method": "client_secret_basic", "jwks": SIGNING}, "jwks", "only"),
+        (
+            {
+                "method": "self_signed_tls_client_auth",
+                "jwks_uri": ELSEWHERE,
+                "token_endpoint_auth_signing_alg": "ES256",
+            },
+            "token_endpoint_auth_signing_alg",
+            "private_key_jwt only",
+        ),
+    ],
+)
+def test_a_client_that_signs_has_one_source_of_keys_that_can(members: dict[str, Any], member: str, advice: str) -> None:
+    with pytest.raises(RegistrationError, match=advice) as refused:
+        accept(**{"method": "private_key_jwt"} | members)
+    assert refused.value.member == member
 
 
 def test_defaults_bind_the_tokens_of_mutual_tls_and_keep_secrets_where_they_belong() -> None:

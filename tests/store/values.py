@@ -46,6 +46,7 @@ def full_client(**changes: Any) -> Client:
         secret_sha256=bytes(range(32)),
         jwks={"keys": [{"kty": "EC", "x5c": ["MII"], "nested": {"ü": None}}]},
         jwks_uri="https://client.example.com/jwks",
+        token_endpoint_auth_signing_alg="PS256",
         match_by_key=True,
         diagnostics=True,
         disabled=True,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from certbound.authority.records import record
 from certbound.authority.trusted import load_trust
 from certbound.certificates.certificate import Certificate, parse_certificate
-from certbound.oauth.client_jwks import read_client_jwks
+from certbound.oauth.client_jwks import ClientKeys, read_client_jwks
 from certbound.oauth.registering import RegistrationRequest, accept_registration
 from certbound.oauth.registration import AuthenticationMethod, Client, Registration, RegistrationError
 from certbound.oauth.trust import TrustStore
@@ -57,6 +57,7 @@ class ClientChanges:
     certificates: tuple[Certificate, ...] | None = None
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
+    token_endpoint_auth_signing_alg: str | None = None
     match_by_key: bool | None = None
     diagnostics: bool | None = None
     implicit_consent: bool | None = None
@@ -66,18 +67,20 @@ class ClientChanges:
 def find_registration(
     connection: Connection, client_id: str, known: Mapping[str, TrustStore] | None = None
 ) -> Registration | None:
-    """Gather a client with the certificates and trust stores that may mean it; `known` stores are not read again."""
+    """Gather a client with what may mean it: certificates, keys, trust stores; `known` stores are not read again."""
     stored = stored_clients.load(connection, client_id)
     if stored is None:
         return None
     client, stores = stored.client, dict(known or {})
+    published = read_client_jwks(client.jwks) if client.jwks is not None and _keys_count(client) else ClientKeys()
     if missing := [name for name in client.trust if name not in stores]:
         stores |= {store.name: store for store in load_trust(connection, missing)}
     return Registration(
         client=client,
         certificates=tuple(parse_certificate(c.der) for c in stored.certificates if c.retired is None),
-        keys=read_client_jwks(client.jwks).keys if client.match_by_key and client.jwks is not None else (),
+        keys=published.keys if client.match_by_key else (),
         trust=tuple(stores[name] for name in client.trust if name in stores),
+        verification_keys=published.verification_keys,
         unpublished="its jwks_uri was not asked" if client.jwks_uri is not None else None,
     )
 
@@ -226,6 +229,9 @@ def _changed(found: StoredClient, changes: ClientChanges) -> RegistrationRequest
         certificates=_either(_either(changes.certificates, kept.certificates), ()),
         jwks=_either(changes.jwks, kept.jwks),
         jwks_uri=_either(changes.jwks_uri, kept.jwks_uri),
+        token_endpoint_auth_signing_alg=_either(
+            changes.token_endpoint_auth_signing_alg, kept.token_endpoint_auth_signing_alg
+        ),
         match_by_key=_either(_either(changes.match_by_key, kept.match_by_key), False),
         diagnostics=_either(changes.diagnostics, client.diagnostics),
         implicit_consent=_either(changes.implicit_consent, client.implicit_consent),
@@ -240,14 +246,20 @@ def _kept_with_method(found: StoredClient, changes: ClientChanges) -> ClientChan
         subject={client.subject.parameter: client.subject.value} if client.subject is not None else {},
         subject_attributes=client.subject_attributes.as_metadata() if client.subject_attributes is not None else {},
         trust=client.trust,
+        token_endpoint_auth_signing_alg=client.token_endpoint_auth_signing_alg,
         match_by_key=client.match_by_key,
         bound=client.tls_client_certificate_bound_access_tokens,
     )
     if _brings_certificates(changes):
         return kept
     in_use = tuple(parse_certificate(c.der) for c in found.certificates if c.retired is None)
-    keys_only = client.match_by_key and not in_use
-    return replace(kept, certificates=in_use, jwks=client.jwks if keys_only else None, jwks_uri=client.jwks_uri)
+    jwks = client.jwks if _keys_count(client) and not in_use else None
+    return replace(kept, certificates=in_use, jwks=jwks, jwks_uri=client.jwks_uri)
+
+
+def _keys_count(client: Client) -> bool:
+    """Say whether the keys of the client's JWK Set mean it, and not its certificates only, which are kept apart."""
+    return client.match_by_key or client.token_endpoint_auth_method is AuthenticationMethod.PRIVATE_KEY_JWT
 
 
 def _brings_certificates(changes: ClientChanges) -> bool:

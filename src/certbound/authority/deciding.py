@@ -73,6 +73,7 @@ def _with(registration: Registration, published: KnownKeys | None) -> Registrati
         registration,
         certificates=keys.certificates,
         keys=keys.keys if registration.client.match_by_key else (),
+        verification_keys=keys.verification_keys,
         unpublished=published.failure,
     )
 
@@ -83,6 +84,7 @@ async def decide_once(
     credentials: Credentials,
     *,
     enabled: Collection[AuthenticationMethod],
+    issuer: str,
     now: datetime,
 ) -> Decision:
     """Decide by what the store says at this moment, for those who explain a decision."""
@@ -92,5 +94,6 @@ async def decide_once(
         return find_registration(connection, credentials.client_id), blocked
 
     registration, blocked = await store.reading(gather)
-    decided = await decider.decide(registration, credentials, Known(now=now, enabled=enabled, blocked=blocked))
+    known = Known(now=now, enabled=enabled, issuer=issuer, blocked=blocked)
+    decided = await decider.decide(registration, credentials, known)
     return decided.decision

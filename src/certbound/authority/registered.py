@@ -55,6 +55,7 @@ class Registered:
         decider: Decider,
         *,
         methods: Collection[AuthenticationMethod],
+        issuer: str,
         max_age: float,
         signing_algorithm: str | None = None,
         clock: Callable[[], float] = time.time,
@@ -63,6 +64,7 @@ class Registered:
         self._master_key = master_key
         self._decider = decider
         self._methods = methods
+        self._issuer = issuer
         self._max_age = max_age
         self._signing_algorithm = signing_algorithm
         self._clock = clock
@@ -117,7 +119,7 @@ class Registered:
         for _ in range(MAX_ATTEMPTS):
             snapshot = self._snapshot
             registration = await self._registration(snapshot, credentials.client_id)
-            known = Known(now=now, enabled=self._methods, blocked=snapshot.denied.blocked)
+            known = Known(now, self._methods, self._issuer, blocked=snapshot.denied.blocked)
             decided = await self._decider.decide(registration, credentials, known)
             if snapshot is self._snapshot:  # else something was changed, blocked perhaps, while it was decided
                 snapshot.remember(credentials, decided)
@@ -191,7 +193,7 @@ class _Snapshot:
 
     def remembered(self, credentials: Credentials, now: datetime) -> Decided | None:
         """Give an earlier acceptance of exactly this certificate for this client, while all of its path is valid."""
-        if credentials.secret is not None or credentials.presented is None:
+        if credentials.secret is not None or credentials.assertion is not None or credentials.presented is None:
             return None
         decided = self._decisions.get(credentials)
         if decided is None or decided.decision.good_until is None or now > decided.decision.good_until:

@@ -7,6 +7,7 @@ from urllib.parse import quote_plus
 from certbound.certificates.files import CertificateFileError, read_certificate
 from certbound.cli.files import FileError, read_bytes
 from certbound.config.settings import Settings
+from certbound.oauth.client_assertion import ASSERTION_TYPE
 from certbound.oauth.registration import AuthenticationMethod, Client
 
 _SECRET = "SECRET"
@@ -42,6 +43,8 @@ def _credentials(client: Client, secret: str) -> list[str]:
         # Form-encoded before they are joined (RFC 6749 section 2.3.1).
         return ["--user", f"{quote_plus(client.client_id)}:{quote_plus(secret)}"]
     words = ["--data-urlencode", f"client_id={client.client_id}"]
+    if client.token_endpoint_auth_method is AuthenticationMethod.PRIVATE_KEY_JWT:
+        words += ["--data-urlencode", f"client_assertion_type={ASSERTION_TYPE}", "-d", "client_assertion=ASSERTION"]
     if client.token_endpoint_auth_method is AuthenticationMethod.CLIENT_SECRET_POST:
         words += ["--data-urlencode", f"client_secret={secret}"]
     return words

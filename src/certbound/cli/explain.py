@@ -39,6 +39,7 @@ def command(config: Path, client_id: str, certificate: Path, chain: Path | None,
                 make_decider(server.settings),
                 Credentials(client_id, ShownMethod.NOTHING, presented),
                 enabled=server.settings.oauth.client_authentication_methods,
+                issuer=server.settings.issuer,
                 now=datetime.now(UTC),
             )
         )

@@ -15,6 +15,7 @@ from certbound.certificates.pasted import parse_pasted
 from certbound.certificates.subject import PARAMETERS
 from certbound.cli.files import FileError, read_bytes
 from certbound.cli.output import note
+from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.registration import AuthenticationMethod, RegistrationError
 
 _FILE = click.Path(path_type=Path)
@@ -54,10 +55,16 @@ _OPTIONS = (
         help="self_signed_tls_client_auth: its certificate.",
     ),
     click.option(
-        "--jwks", metavar="FILE", type=_FILE, help="self_signed_tls_client_auth: its certificates as x5c in a JWK Set."
+        "--jwks",
+        metavar="FILE",
+        type=_FILE,
+        help="A JWK Set. self_signed_tls_client_auth: its certificates as x5c; private_key_jwt: its public keys.",
     ),
+    click.option("--jwks-uri", metavar="URI", help="Or the https URL where it publishes such a set."),
     click.option(
-        "--jwks-uri", metavar="URI", help="self_signed_tls_client_auth: the https URL where it publishes such a set."
+        "--auth-signing-alg",
+        metavar="ALG",
+        help=f"private_key_jwt: the one algorithm it signs with, of {', '.join(ALGORITHMS)} (default: any).",
     ),
     click.option(
         "--match-by-key/--no-match-by-key",
@@ -133,6 +140,7 @@ class Asked:
     certificates: tuple[Certificate, ...] | None
     jwks: dict[str, Any] | None
     jwks_uri: str | None
+    token_endpoint_auth_signing_alg: str | None
     match_by_key: bool | None
     diagnostics: bool | None
     implicit_consent: bool | None
@@ -149,6 +157,7 @@ def read_flags(
     certificates: Sequence[Path],
     jwks: Path | None,
     jwks_uri: str | None,
+    auth_signing_alg: str | None,
     match_by_key: bool | None,
     diagnostics: bool | None,
     implicit_consent: bool | None,
@@ -170,6 +179,7 @@ def read_flags(
         certificates=tuple(read_certificate(read_bytes(file), str(file)) for file in certificates) or None,
         jwks=_read_jwks(jwks) if jwks is not None else None,
         jwks_uri=jwks_uri,
+        token_endpoint_auth_signing_alg=auth_signing_alg,
         match_by_key=match_by_key,
         diagnostics=diagnostics,
         implicit_consent=implicit_consent,

@@ -46,6 +46,11 @@ class VerificationKey:
     key: PublicKey
 
     @property
+    def spki(self) -> bytes:
+        """Give the key as SubjectPublicKeyInfo in DER (RFC 5280 section 4.1)."""
+        return self.key.as_der(private=False)
+
+    @property
     def thumbprint(self) -> str:
         """Give base64url(SHA-256) of the required members without padding; equal keys have equal ones (RFC 7638)."""
         kind: Any = _KINDS[self.key_type]
@@ -56,7 +61,7 @@ class VerificationKey:
 class JWKSet:
     """An issuer's signature keys. Keys of kinds unknown to us, or for encryption, are left out (RFC 7517 section 5)."""
 
-    keys: tuple[VerificationKey, ...]
+    keys: tuple[VerificationKey, ...] = ()
 
     def candidates(self, kid: str | None, algorithm: str) -> Sequence[VerificationKey]:
         """Give the keys a signature may be tried with: by `kid`, then kind and `alg` (RFC 8725 section 3.1)."""

@@ -17,7 +17,10 @@ from certbound.certificates.policy import check_pki_leaf, check_self_signed
 from certbound.certificates.revocation import OCSPAnswers, check_path
 from certbound.certificates.spiffe import check_svid
 from certbound.chain.validation import validate_chain
+from certbound.jose.jwks import JWKSet
+from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.blocking import Blocked
+from certbound.oauth.client_assertion import KEY_CHECK, Assertion, check_client_assertion
 from certbound.oauth.credentials import Credentials, ShownMethod
 from certbound.oauth.registration import AuthenticationMethod, Client, Registration
 from certbound.oauth.trust import TrustStore
@@ -56,6 +59,7 @@ class Decision:
 
     `good_until` is the first moment at which a certificate of an accepted path runs out or its revocation must be asked
     about anew; None without certificates. With `needs` the decision is a refusal that might turn out otherwise.
+    An acceptance by `assertion` stands once that is used up, which only who remembers can do (RFC 7523 section 3).
     """
 
     checks: tuple[Check, ...]
@@ -63,6 +67,7 @@ class Decision:
     error: str = "invalid_client"
     good_until: datetime | None = None
     needs: Needs | None = None
+    assertion: Assertion | None = None
     tells_why: bool = False
     """Whether a refused client may be told the reasons: it is registered with `diagnostics`."""
 
@@ -74,10 +79,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a decision rests on besides the registration: the time (aware), what is offered, blocked and known."""
+    """What a decision rests on besides the registration: the time (aware), what is offered, blocked and known.
+
+    `issuer` is this server's identifier, which is the audience of assertions.
+    """
 
     now: datetime
     enabled: Collection[AuthenticationMethod]
+    issuer: str
     blocked: Blocked = field(default_factory=Blocked)
     ocsp: OCSPAnswers = field(default_factory=dict)
     is_all: bool = False
@@ -102,7 +111,8 @@ def authenticate(registration: Registration | None, credentials: Credentials, kn
         needs = outcome.needs if all(check.passed for check in first) else None
         return Decision(checks, needs=needs, tells_why=client.diagnostics)
     if all(check.passed for check in checks):
-        return Decision(checks, AuthenticatedClient(registration, credentials), good_until=outcome.good_until)
+        accepted = AuthenticatedClient(registration, credentials)
+        return Decision(checks, accepted, good_until=outcome.good_until, assertion=outcome.assertion)
     if method.is_mutual_tls and all(check.passed or check is used for check in checks):
         # Two methods at once. Only the client itself is told so: strangers learn nothing of what is registered.
         return Decision(checks, error="invalid_request", tells_why=client.diagnostics)
@@ -114,6 +124,7 @@ class _Outcome:
     checks: tuple[Check, ...]
     good_until: datetime | None = None
     needs: Needs | None = None
+    assertion: Assertion | None = None
 
 
 def _check_client(client: Client, known: Known) -> tuple[Check, ...]:
@@ -128,7 +139,7 @@ def _check_client(client: Client, known: Known) -> tuple[Check, ...]:
 
 
 def _check_method_used(method: AuthenticationMethod, credentials: Credentials) -> Check:
-    expected = ShownMethod(method) if method.has_secret else ShownMethod.NOTHING
+    expected = _SHOWN_BY.get(method, ShownMethod.NOTHING)
     wanted = f"{method} (shows {expected})" if method.is_mutual_tls else str(method)
     return Check("method_used", credentials.shown is expected, wanted, credentials.shown.value, _RFC6749_23)
 
@@ -234,6 +245,35 @@ def _listed(registration: Registration) -> str:
     return (", ".join(listed[:_SHOWN]) + more or "none registered") + absent
 
 
+def _by_assertion(registration: Registration, credentials: Credentials, known: Known) -> _Outcome:
+    """Asymmetric method: a fresh JWT for this server, signed with a key of the client's (RFC 7523 sections 2.2, 3)."""
+    client = registration.client
+    allowed = client.token_endpoint_auth_signing_alg
+    keys, absent = _unblocked(registration, known.blocked)
+    checks, assertion = check_client_assertion(
+        credentials.assertion or "",
+        keys,
+        client_id=client.client_id,
+        issuer=known.issuer,
+        algorithms=ALGORITHMS if allowed is None else (allowed,),
+        now=int(known.now.timestamp()),
+    )
+    unknown = any(check.check == KEY_CHECK for check in checks)
+    if unknown and absent is not None:
+        checks = tuple(check._replace(found=f"{check.found} ({absent})") for check in checks)
+    asks = unknown and client.jwks_uri is not None and not known.is_all
+    return _Outcome(checks, needs=Needs(jwks=True) if asks else None, assertion=assertion)
+
+
+def _unblocked(registration: Registration, blocked: Blocked) -> tuple[JWKSet, str | None]:
+    """Give the client's keys but for those that are blocked, and why one may be missing."""
+    keys = registration.verification_keys
+    if not blocked.keys:
+        return keys, registration.unpublished
+    left = tuple(key for key in keys.keys if hashlib.sha256(key.spki).digest() not in blocked.keys)
+    return JWKSet(left), registration.unpublished if len(left) == len(keys.keys) else "a key of the client is blocked"
+
+
 def _by_secret(registration: Registration, credentials: Credentials, _known: Known) -> _Outcome:
     """Secret: compared by SHA-256, as it was generated with 256 bits of entropy (RFC 6749 section 2.3.1)."""
     stored = registration.client.secret_sha256 or b""
@@ -267,7 +307,14 @@ _SHOWN = 10
 _METHODS: Mapping[AuthenticationMethod, Callable[[Registration, Credentials, Known], _Outcome]] = {
     AuthenticationMethod.TLS_CLIENT_AUTH: _by_trusted_chain,
     AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH: _by_registered_certificate,
+    AuthenticationMethod.PRIVATE_KEY_JWT: _by_assertion,
     AuthenticationMethod.CLIENT_SECRET_BASIC: _by_secret,
     AuthenticationMethod.CLIENT_SECRET_POST: _by_secret,
     AuthenticationMethod.NONE: _not_at_all,
 }
+_SHOWN_BY: Mapping[AuthenticationMethod, ShownMethod] = {
+    AuthenticationMethod.PRIVATE_KEY_JWT: ShownMethod.ASSERTION,
+    AuthenticationMethod.CLIENT_SECRET_BASIC: ShownMethod.SECRET_BASIC,
+    AuthenticationMethod.CLIENT_SECRET_POST: ShownMethod.SECRET_POST,
+}
+"""What a request shows by each method; nothing by those that are not here."""

@@ -3,12 +3,12 @@
 import base64
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from certbound.certificates.certificate import Certificate, CertificateError, parse_certificate
-from certbound.jose.jwks import MAX_KEYS, PRIVATE_MEMBERS, JWKSError, spki_of
+from certbound.jose.jwks import MAX_KEYS, PRIVATE_MEMBERS, JWKSError, JWKSet, jwks_document, parse_jwks, spki_of
 from certbound.oauth.registration import RegistrationError
 
 MAX_CHAIN_CHARACTERS: Final = 131_072
@@ -19,11 +19,13 @@ MAX_CHAIN_CHARACTERS: Final = 131_072
 class ClientKeys:
     """What may mean the client: whole certificates, and bare public keys (SubjectPublicKeyInfo in DER).
 
-    Whether a certificate or a key is strong enough and valid is not decided here.
+    Whether a certificate or a key of these is strong enough and valid is not decided here. `verification_keys` are what
+    its signatures are verified with: those of the same keys, with or without certificate, that are strong enough.
     """
 
     certificates: tuple[Certificate, ...] = ()
     keys: tuple[bytes, ...] = ()
+    verification_keys: JWKSet = field(default_factory=JWKSet)
 
 
 def read_client_jwks(document: object) -> ClientKeys:
@@ -47,12 +49,16 @@ def _read(document: object) -> ClientKeys:
         raise RegistrationError(
             "jwks", f"not a JWK Set: an object with a list `keys` of at most {MAX_KEYS} was expected"
         )
+    for key in keys:
+        _check_public(key)
+    usable = [key for key in keys if _is_for_signatures(key)]
+    return replace(_read_certificates(usable), verification_keys=parse_jwks(jwks_document(usable)))
+
+
+def _read_certificates(keys: Iterable[Mapping[str, Any]]) -> ClientKeys:
     certificates: dict[bytes, Certificate] = {}
     bare: dict[bytes, None] = {}
     for key in keys:
-        _check_public(key)
-        if not _is_for_signatures(key):
-            continue
         if "x5c" in key:
             certificate = _certificate_of(key)
             certificates[certificate.sha256] = certificate

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.blocking import METADATA_MEMBER
 from certbound.oauth.registration import AuthenticationMethod
 
@@ -61,6 +62,9 @@ def server_metadata(
         "revocation_endpoint_auth_methods_supported": offered,
         "tls_client_certificate_bound_access_tokens": True,
     }
+    if AuthenticationMethod.PRIVATE_KEY_JWT in methods:
+        endpoints = ("token", "introspection", "revocation")
+        document |= {f"{name}_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS) for name in endpoints}
     if mtls_alias is not None:
         alias = mtls_alias.rstrip("/")
         document["mtls_endpoint_aliases"] = {

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.subject import SubjectMatch
 from certbound.certificates.subject_attributes import SubjectAttributes
+from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.audience import is_resource_indicator
 from certbound.oauth.client_jwks import ClientKeys, read_client_jwks
 from certbound.oauth.registration import AuthenticationMethod, Client, RegistrationError
@@ -44,6 +45,7 @@ class RegistrationRequest:
     certificates: tuple[Certificate, ...] = ()
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
+    token_endpoint_auth_signing_alg: str | None = None
     match_by_key: bool = False
     diagnostics: bool = False
     implicit_consent: bool = False
@@ -97,6 +99,7 @@ def accept_registration(
         secret_sha256=secret_sha256 if method.has_secret else None,
         jwks=request.jwks,
         jwks_uri=_jwks_uri(request, method),
+        token_endpoint_auth_signing_alg=_signing_algorithm(request, method),
         match_by_key=_match_by_key(request, method),
         diagnostics=request.diagnostics,
         implicit_consent=request.implicit_consent,
@@ -217,14 +220,28 @@ def _trust(asked: tuple[str, ...], method: AuthenticationMethod) -> tuple[str, .
 def _jwks_uri(request: RegistrationRequest, method: AuthenticationMethod) -> str | None:
     if request.jwks_uri is None:
         return None
-    if method is not AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
-        raise RegistrationError("jwks_uri", "a jwks_uri is for the method self_signed_tls_client_auth only")
+    if not method.has_jwks:
+        raise RegistrationError(
+            "jwks_uri", "a jwks_uri is for the methods self_signed_tls_client_auth and private_key_jwt only"
+        )
     if request.jwks is not None or request.certificates:
         raise RegistrationError("jwks_uri", "give either certificates, or jwks, or jwks_uri (RFC 7591 section 2)")
     parts = urlsplit(request.jwks_uri)
     if parts.scheme != "https" or not is_redirect_uri(request.jwks_uri):
         raise RegistrationError("jwks_uri", "jwks_uri must be an https URL without credentials and fragment")
     return request.jwks_uri
+
+
+def _signing_algorithm(request: RegistrationRequest, method: AuthenticationMethod) -> str | None:
+    algorithm = request.token_endpoint_auth_signing_alg
+    if algorithm is None:
+        return None
+    member = "token_endpoint_auth_signing_alg"
+    if method is not AuthenticationMethod.PRIVATE_KEY_JWT:
+        raise RegistrationError(member, f"a {member} is for the method private_key_jwt only")
+    if algorithm not in ALGORITHMS:
+        raise RegistrationError(member, f"unknown algorithm {algorithm!r}: use one of {', '.join(ALGORITHMS)}")
+    return algorithm
 
 
 def _match_by_key(request: RegistrationRequest, method: AuthenticationMethod) -> bool:
@@ -236,6 +253,9 @@ def _match_by_key(request: RegistrationRequest, method: AuthenticationMethod) ->
 
 
 def _certificates(request: RegistrationRequest, method: AuthenticationMethod) -> tuple[Certificate, ...]:
+    if method is AuthenticationMethod.PRIVATE_KEY_JWT:
+        _check_keys(request)
+        return ()
     if method is not AuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
         if request.certificates or request.jwks is not None:
             raise RegistrationError(
@@ -255,6 +275,20 @@ def _certificates(request: RegistrationRequest, method: AuthenticationMethod) ->
             " jwks_uri publishes them",
         )
     return tuple({certificate.sha256: certificate for certificate in certificates}.values())
+
+
+def _check_keys(request: RegistrationRequest) -> None:
+    """Hold a client that signs assertions to one source of keys (RFC 7591 section 2)."""
+    if request.certificates:
+        raise RegistrationError("jwks", "private_key_jwt has keys and no certificates: give a JWK Set with its keys")
+    if request.jwks_uri is not None:
+        return
+    if request.jwks is None:
+        raise RegistrationError("jwks", "private_key_jwt needs its public keys: either a jwks or a jwks_uri")
+    keys, asked = read_client_jwks(request.jwks).verification_keys, request.token_endpoint_auth_signing_alg
+    allowed = ALGORITHMS if asked is None else (asked,)
+    if not any(keys.candidates(None, algorithm) for algorithm in allowed):
+        raise RegistrationError("jwks", f"no key of the set is one for {' or '.join(allowed)}")
 
 
 def _each(values: tuple[str, ...], fits: Any, member: str, advice: str) -> tuple[str, ...]:

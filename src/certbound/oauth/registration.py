@@ -12,14 +12,16 @@ from typing import Any
 from certbound.certificates.certificate import Certificate
 from certbound.certificates.subject import SubjectMatch
 from certbound.certificates.subject_attributes import SubjectAttributes
+from certbound.jose.jwks import JWKSet
 from certbound.oauth.trust import TrustStore
 
 
 class AuthenticationMethod(StrEnum):
-    """The values of `token_endpoint_auth_method` this server knows (RFC 6749 section 2.3, RFC 8705 section 2)."""
+    """The values of `token_endpoint_auth_method` this server knows (RFC 6749, RFC 8705, RFC 7523)."""
 
     TLS_CLIENT_AUTH = "tls_client_auth"
     SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
+    PRIVATE_KEY_JWT = "private_key_jwt"
     CLIENT_SECRET_BASIC = "client_secret_basic"
     CLIENT_SECRET_POST = "client_secret_post"
     NONE = "none"
@@ -28,6 +30,11 @@ class AuthenticationMethod(StrEnum):
     def is_mutual_tls(self) -> bool:
         """Whether the connection's certificate is the credential (RFC 8705 section 2)."""
         return self in {self.TLS_CLIENT_AUTH, self.SELF_SIGNED_TLS_CLIENT_AUTH}
+
+    @property
+    def has_jwks(self) -> bool:
+        """Whether the client may give its credentials in a JWK Set (RFC 7591 section 2, RFC 8705 section 2.2.2)."""
+        return self in {self.SELF_SIGNED_TLS_CLIENT_AUTH, self.PRIVATE_KEY_JWT}
 
     @property
     def has_secret(self) -> bool:
@@ -74,6 +81,7 @@ class Client:
     secret_sha256: bytes | None = field(default=None, repr=False)
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
+    token_endpoint_auth_signing_alg: str | None = None
     match_by_key: bool = False
     diagnostics: bool = False
     implicit_consent: bool = False
@@ -106,7 +114,7 @@ class Client:
         return {name: value for name, value in members.items() if value not in ("", [])} | self.certificate_metadata()
 
     def certificate_metadata(self) -> dict[str, Any]:
-        """Give the members that say which certificates mean the client, as far as they are set."""
+        """Give the members that say which certificates and keys mean the client, as far as they are set."""
         members: dict[str, Any] = {}
         if self.subject is not None:
             members[self.subject.parameter] = self.subject.value
@@ -116,6 +124,8 @@ class Client:
             members["jwks"] = dict(self.jwks)
         if self.jwks_uri is not None:
             members["jwks_uri"] = self.jwks_uri
+        if self.token_endpoint_auth_signing_alg is not None:
+            members["token_endpoint_auth_signing_alg"] = self.token_endpoint_auth_signing_alg
         if self.match_by_key:
             members["certbound_match_by_key"] = True
         if self.diagnostics:
@@ -125,16 +135,18 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A client with the certificates that may mean it, as they stand now.
+    """A client with the certificates and keys that may mean it, as they stand now.
 
     `certificates` are those registered for `self_signed_tls_client_auth` and not retired, `keys` (SubjectPublicKeyInfo
     in DER) the bare ones that a client with `match_by_key` published; `trust` are the client's own trust stores, in the
-    order in which they are tried (RFC 8705 sections 2.2 and 7.4). `unpublished` says in one line why the client's
-    `jwks_uri` gave nothing when it was asked last.
+    order in which they are tried (RFC 8705 sections 2.2 and 7.4). `verification_keys` are what the assertions of
+    `private_key_jwt` are verified with (RFC 7523 section 3). `unpublished` says in one line why the client's `jwks_uri`
+    gave nothing when it was asked last.
     """
 
     client: Client
     certificates: tuple[Certificate, ...] = ()
     keys: tuple[bytes, ...] = ()
     trust: tuple[TrustStore, ...] = ()
+    verification_keys: JWKSet = field(default_factory=JWKSet)
     unpublished: str | None = None

@@ -135,6 +135,7 @@ def _decide(registered: Registered, client_id: str, identity: Identity) -> Decis
                 make_decider(settings),
                 Credentials(client_id, ShownMethod.NOTHING, PresentedChain(identity.certificate.der)),
                 enabled=settings.oauth.client_authentication_methods,
+                issuer=settings.issuer,
                 now=datetime.now(UTC),
             )
         )

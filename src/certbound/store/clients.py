@@ -188,6 +188,7 @@ def _restore_one(rows: Sequence[Row[*tuple[Any, ...]]]) -> StoredClient:
             secret_sha256=secret,
             jwks=members.get("jwks"),
             jwks_uri=members.get("jwks_uri"),
+            token_endpoint_auth_signing_alg=members.get("token_endpoint_auth_signing_alg"),
             match_by_key=members.get("certbound_match_by_key", False),
             diagnostics=members.get("certbound_diagnostics", False),
             implicit_consent=members.get("certbound_consent") == "implicit",
