@@ -16,8 +16,9 @@ from tests.store.values import (
 )
 from tests.upkeep.duties import RETENTION, Clock, of_a_server, recorded, round_of
 
-from certbound.store import clients, codes, people, refusals, sessions, sightings, tokens
+from certbound.store import clients, codes, people, refusals, registration_tokens, sessions, sightings, tokens
 from certbound.store.engine import Connection, Store
+from certbound.store.registration_tokens import RegistrationToken
 from certbound.upkeep import removal
 from certbound.upkeep.removal import DAY, EVERY_SECONDS, SOON_SECONDS
 from certbound.upkeep.running import Fetch, Upkeep
@@ -40,6 +41,8 @@ def fill(connection: Connection, now: int) -> None:
         codes.add_code(connection, code(digest, expires_at=at - DAY, used_at=1))
         codes.add_pushed_request(connection, pushed_request(digest, expires_at=at))
         sessions.add(connection, session(name, expires_at=at))
+        token = RegistrationToken(digest, name, created_at=1, uses_left=1, expires_at=at)
+        registration_tokens.add(connection, token)
     ended = now - RETENTION.issued_token_days * DAY
     rows = [issued_token(name, expires_at=at) for name, at in (("new", ended + 1), ("old", ended))]
     tokens.add_issued_tokens(connection, rows)
@@ -68,6 +71,7 @@ async def test_what_is_past_keeping_goes_and_what_is_not_stays(
     assert read(partial(codes.load_code, code_sha256=old)) is None
     assert read(partial(codes.load_pushed_request, uri_sha256=new)) is not None
     assert read(partial(codes.load_pushed_request, uri_sha256=old)) is None
+    assert [token.id for token in read(registration_tokens.initial)] == ["new"]
     assert [one.id_sha256 for one in read(partial(sessions.of_person, sub="sub-ada", limit=9))] == ["new"]
 
 

@@ -42,6 +42,7 @@ _OF_FAMILY = _ISSUED.where(issued_token.c.family == bindparam("of_family"))
 _OF_PERSON = _ISSUED.where(
     issued_token.c.client_id == bindparam("of_client"), issued_token.c.sub == bindparam("subject")
 )
+_OF_CLIENT = _ISSUED.where(issued_token.c.client_id == bindparam("of_client"))
 _DELETE = rows.delete_expired(table)
 
 
@@ -60,6 +61,11 @@ def revoke_family(connection: Connection, family: str, at: int) -> int:
 def revoke_person(connection: Connection, client_id: str, sub: str, at: int) -> int:
     """Revoke the living access tokens that a client has for a person, as `revoke_family` does."""
     return _revoke(connection, _OF_PERSON, {"of_client": client_id, "subject": sub, "moment": at})
+
+
+def revoke_client(connection: Connection, client_id: str, at: int) -> int:
+    """Revoke the living access tokens of a client, as `revoke_family` does."""
+    return _revoke(connection, _OF_CLIENT, {"of_client": client_id, "moment": at})
 
 
 def is_revoked(connection: Connection, jti: str) -> bool:

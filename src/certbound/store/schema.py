@@ -320,6 +320,23 @@ used_identifier = Table(
     Index(None, "expires_at"),
 )
 
+# `client_id` is of a client's own token, and goes with it; an initial access token has none.
+registration_token = Table(
+    "registration_token",
+    metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("client_id", Text, ForeignKey("client.client_id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("scopes", Texts, nullable=False),
+    Column("trust", Texts, nullable=False),
+    Column("uses_left", Integer, nullable=True),
+    _text("statement", null=True),
+    Column("software", Text, nullable=True, index=True),
+    _time("created_at"),
+    _time("expires_at", null=True),
+    Index(None, "expires_at"),
+)
+
 # No foreign key to the certificate: that of a PKI client is known from its handshakes only. No index of what changes
 # with every use, so that PostgreSQL writes a use where the row stands.
 sighting = Table(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from certbound.store import codes, once, refusals, revoked, sessions, sightings, tokens
+from certbound.store import codes, once, refusals, registration_tokens, revoked, sessions, sightings, tokens
 from certbound.store.engine import Connection, Store
 from certbound.upkeep.running import Task
 
@@ -54,6 +54,7 @@ def _removals(retention: Retention, now: int) -> tuple[Callable[[Connection], in
         partial(codes.delete_expired_codes, now=now - DAY, limit=BATCH),
         partial(codes.delete_expired_pushed_requests, now=now, limit=BATCH),
         partial(sessions.delete_expired, now=now, limit=BATCH),
+        partial(registration_tokens.delete_expired, now=now, limit=BATCH),
         # The trail says what a stolen certificate obtained, so it outlives the tokens.
         partial(tokens.delete_expired_issued_tokens, now=now - retention.issued_token_days * DAY, limit=BATCH),
         partial(
