@@ -98,10 +98,10 @@ def make_worker(settings: Settings) -> Worker:
         master_key,
         _decider(*outbound),
         methods=policy.methods,
+        issuer=policy.issuer,
         max_age=settings.store.max_snapshot_age,
         signing_algorithm=settings.oauth.signing_algorithm,
     )
-        issuer=policy.issuer,
     trail, refusals, sightings = IssueTrail(store), Refusals(store, time.time), Sightings(store)
     answers = client_answers(GrantContext(store, policy, time.time), registered, trail, refusals, sightings)
     blocked = BlockedList(registered, policy.issuer, lifetime=policy.access_token_lifetime, clock=time.time)

@@ -43,6 +43,7 @@ def client_answers(
 ) -> ClientAnswers:
     """Put together what answers for one worker."""
     authenticator = ClientAuthenticator(
+        context.store,
         registered,
         refusals,
         sightings,
@@ -55,15 +56,3 @@ def client_answers(
         Introspector(authenticator, shown, context.policy.issuer),
         Revoker(context, authenticator, shown),
     )
-        context.store,
-        Pusher(context, authenticator),
-    )
-
-
-def people_answers(context: GrantContext, registered: Registered, master_key: bytes) -> PeopleAnswers:
-    """Put together what answers for one worker; the master key opens second factors."""
-    policy = SignInPolicy(master_key, context.policy.session_lifetime)
-    return PeopleAnswers(
-        SignIn(context.store, policy, context.clock),
-        OwnAccount(context.store, registered, context.clock),
-        Authorizer(context, registered),
