@@ -9,11 +9,15 @@ OAuthError
 │   request_uri_not_supported, invalid_request_object
 ├── invalid_target                                                        400  RFC 8707 section 2
 ├── invalid_dpop_proof, use_dpop_nonce                                    400  RFC 9449 sections 5 and 8
+├── invalid_client_metadata, invalid_redirect_uri,                        400  RFC 7591 section 3.2.2
+│   invalid_software_statement, unapproved_software_statement
 ├── invalid_client                                                        401  RFC 6749 section 5.2
+├── invalid_token                                                         401  RFC 6750 section 3.1
+├── insufficient_scope                                                    403  likewise
 └── temporarily_unavailable                                               503  with Retry-After
 """
 
-_STATUS = {"invalid_client": 401, "temporarily_unavailable": 503}
+_STATUS = {"invalid_client": 401, "invalid_token": 401, "insufficient_scope": 403, "temporarily_unavailable": 503}
 
 
 class OAuthError(Exception):
