@@ -40,6 +40,18 @@ def test_a_plain_leaf_passes(make: Any, now: datetime) -> None:
     assert _failed(check_self_signed(certificate, now)) == set()
 
 
+@pytest.mark.threat("27")
+def test_what_strangers_make_large_stays_in_no_memory(make: Any, now: datetime) -> None:
+    attributes = [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, f"{n:060}") for n in range(20)]
+    sans = x509.SubjectAlternativeName([x509.DNSName(f"{n}.example") for n in range(900)])
+    for encoded, stays in ((make(), True), (make(sans, subject=x509.Name(attributes)), False)):
+        one, two = parse_certificate(encoded), parse_certificate(encoded)
+        assert (one is two, one.subject is two.subject) == (stays, stays)
+        assert (check_pki_leaf(one, now)[1] is check_pki_leaf(one, now)[1]) is stays
+        judged = [check_path_certificate(one, is_anchor=False) for _ in range(2)]
+        assert (judged[0] is judged[1]) is stays
+
+
 @pytest.mark.threat("B2")
 @pytest.mark.parametrize(
     ("from_start", "from_end", "passed"),

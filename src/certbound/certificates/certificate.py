@@ -21,8 +21,8 @@ from certbound.certificates.names import DistinguishedName
 MAXIMUM_SIZE: Final = 65536
 """Bytes of a certificate's DER."""
 MAXIMUM_ALTERNATIVE_NAMES: Final = 1000
-_REMEMBERED_SIZE: Final = 8192
-"""Larger ones are read anew each time: strangers present what they like, and the memory is bounded in bytes too."""
+REMEMBERED_SIZE: Final = 4096
+"""Larger ones are read and judged anew each time: strangers present what they like, and memory is bounded in bytes."""
 _INTEGER: Final = 0x02
 _VERSION: Final = 0xA0
 _EC_PUBLIC_KEY: Final = bytes.fromhex("2a8648ce3d0201")
@@ -134,7 +134,7 @@ def parse_certificate(encoded: bytes) -> Certificate:
     """
     if len(encoded) > MAXIMUM_SIZE:
         raise CertificateError(f"a certificate of {len(encoded)} bytes is not accepted, the limit is {MAXIMUM_SIZE}")
-    return _parse_once(encoded) if len(encoded) <= _REMEMBERED_SIZE else _parse(encoded)
+    return _parse_once(encoded) if len(encoded) <= REMEMBERED_SIZE else _parse(encoded)
 
 
 def _parse(encoded: bytes) -> Certificate:

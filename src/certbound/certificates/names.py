@@ -12,6 +12,8 @@ MAXIMUM_TEXT: Final = 8192
 """Characters of a name's text."""
 MAXIMUM_ATTRIBUTES: Final = 100
 """Attributes of a name, over all its RDNs."""
+_REMEMBERED_SIZE: Final = 512
+"""Octets up to which a name of a certificate stays read: strangers make up what they like."""
 
 _TYPE: Final = re.compile(r" *([A-Za-z][A-Za-z0-9-]*|(?:[Oo][Ii][Dd]\.)?[0-9]+(?:\.[0-9]+)+) *= *")
 _HEX: Final = re.compile(r"#((?:[0-9A-Fa-f]{2})+)")
@@ -104,12 +106,15 @@ class DistinguishedName:
         return tuple(a.value for rdn in self.rdns for a in rdn if a.oid == oid and isinstance(a.value, str))
 
 
-@lru_cache(maxsize=2048)
 def from_der(encoded: bytes) -> DistinguishedName:
     """Read the Name of a certificate (RFC 5280 section 4.1.2.4). Raises DistinguishedNameError.
 
     Own code, because a name is what identifies here: cryptography refuses some string types and warns of others.
     """
+    return _from_der_once(encoded) if len(encoded) <= _REMEMBERED_SIZE else _from_der(encoded)
+
+
+def _from_der(encoded: bytes) -> DistinguishedName:
     try:
         rdns = der.read_all(der.read_only(encoded, der.SEQUENCE))
         return DistinguishedName(tuple(_read_rdn(tag, content) for tag, content in reversed(rdns)))
@@ -117,6 +122,9 @@ def from_der(encoded: bytes) -> DistinguishedName:
         raise
     except ValueError as error:
         raise DistinguishedNameError(f"a name in the certificate is malformed: {error}") from error
+
+
+_from_der_once: Final = lru_cache(maxsize=2048)(_from_der)
 
 
 @lru_cache(maxsize=4096)

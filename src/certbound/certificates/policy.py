@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, Literal
 
-from certbound.certificates.certificate import Certificate
+from certbound.certificates.certificate import REMEMBERED_SIZE, Certificate
 from certbound.certificates.check import Check
 
 CLIENT_AUTH: Final = "1.3.6.1.5.5.7.3.2"
@@ -47,10 +47,10 @@ def check_pki_leaf(
     certificate: Certificate, now: datetime, *, extended_key_usage: ExtendedKeyUsage = "optional"
 ) -> tuple[Check, ...]:
     """Check the leaf of a client of `tls_client_auth`; `now` is aware."""
-    return (check_validity(certificate, now), *_check_pki_leaf_at_any_time(certificate, extended_key_usage))
+    timeless = _leaf_once if len(certificate.der) <= REMEMBERED_SIZE else _check_pki_leaf_at_any_time
+    return (check_validity(certificate, now), *timeless(certificate, extended_key_usage))
 
 
-@lru_cache(maxsize=2048)
 def _check_pki_leaf_at_any_time(certificate: Certificate, extended_key_usage: ExtendedKeyUsage) -> tuple[Check, ...]:
     return (
         check_key(certificate),
@@ -58,6 +58,9 @@ def _check_pki_leaf_at_any_time(certificate: Certificate, extended_key_usage: Ex
         check_form(certificate),
         *check_leaf_usage(certificate, extended_key_usage=extended_key_usage),
     )
+
+
+_leaf_once: Final = lru_cache(maxsize=2048)(_check_pki_leaf_at_any_time)
 
 
 def check_self_signed(certificate: Certificate, now: datetime) -> tuple[Check, ...]:
@@ -69,13 +72,17 @@ def check_self_signed(certificate: Certificate, now: datetime) -> tuple[Check, .
     return (check_validity(certificate, now), check_key(certificate))
 
 
-@lru_cache(maxsize=2048)
 def check_path_certificate(certificate: Certificate, *, is_anchor: bool) -> tuple[Check, ...]:
     """Check a CA certificate of a path for what OpenSSL leaves to us; dates, path lengths and names are OpenSSL's.
 
     An anchor is trusted for being registered, so its own signature does not count. An extended key usage of a CA
     limits what it may issue, so it must hold clientAuth or anyExtendedKeyUsage where it is present.
     """
+    judge = _path_once if len(certificate.der) <= REMEMBERED_SIZE else _check_path_certificate
+    return judge(certificate, is_anchor=is_anchor)
+
+
+def _check_path_certificate(certificate: Certificate, *, is_anchor: bool) -> tuple[Check, ...]:
     purposes = certificate.extended_key_usage
     usage = Check(
         check="extended_key_usage",
@@ -86,6 +93,9 @@ def check_path_certificate(certificate: Certificate, *, is_anchor: bool) -> tupl
     )
     signature = () if is_anchor else (check_signature_hash(certificate),)
     return (_check_is_ca(certificate), check_key(certificate), *signature, usage)
+
+
+_path_once: Final = lru_cache(maxsize=2048)(_check_path_certificate)
 
 
 def _check_is_ca(certificate: Certificate) -> Check:
