@@ -231,7 +231,8 @@ def _changed(found: StoredClient, changes: ClientChanges) -> RegistrationRequest
         jwks_uri=_either(changes.jwks_uri, kept.jwks_uri),
         token_endpoint_auth_signing_alg=_either(
             changes.token_endpoint_auth_signing_alg, kept.token_endpoint_auth_signing_alg
-        ),
+        )
+        or None,
         match_by_key=_either(_either(changes.match_by_key, kept.match_by_key), False),
         diagnostics=_either(changes.diagnostics, client.diagnostics),
         implicit_consent=_either(changes.implicit_consent, client.implicit_consent),
