@@ -97,6 +97,7 @@ def refresh_token(digest: bytes = b"\x00" * 32, **changes: Any) -> RefreshToken:
         certificate_sha256="cc" * 32,
         spki_sha256="dd" * 32,
         address="192.0.2.1",
+        claims=("email", "grüße"),
     )
     return replace(given, **changes)
 
@@ -115,6 +116,7 @@ def issued_token(jti: str = "jti-1", **changes: Any) -> IssuedToken:
         expires_at=2**33,
         certificate_sha256="cc" * 32,
         spki_sha256="dd" * 32,
+        claims=("email", "grüße"),
     )
     return replace(given, **changes)
 
@@ -194,4 +196,5 @@ def session(id_sha256: str = "ab" * 32, **changes: Any) -> Session:
 
 
 def consent(client_id: str = "orders", **changes: Any) -> Consent:
-    return replace(Consent("sub-ada", client_id, ("read", "write"), given_at=100), **changes)
+    given = Consent("sub-ada", client_id, ("read", "write"), given_at=100, claims=("email", "grüße"))
+    return replace(given, **changes)

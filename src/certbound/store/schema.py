@@ -64,6 +64,10 @@ def _client_id() -> Column[str]:
     return Column("client_id", Text, ForeignKey("client.client_id", ondelete="CASCADE"), nullable=False)
 
 
+def _claims() -> Column[tuple[str, ...]]:
+    return Column("claims", Texts, nullable=False, server_default="[]")
+
+
 def _trust_store(name: str) -> Column[str]:
     return Column(name, Text, ForeignKey("trust_store.name", ondelete="CASCADE"), primary_key=True)
 
@@ -235,6 +239,7 @@ consent = Table(
     Column("client_id", Text, ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True),
     Column("scopes", Texts, nullable=False),
     _time("given_at"),
+    _claims(),
 )
 
 signing_key = Table(
@@ -266,6 +271,7 @@ refresh_token = Table(
     _text("certificate_sha256", null=True),
     _text("spki_sha256", null=True),
     _text("address", null=True),
+    _claims(),
     Index(None, "client_id"),
     Index(None, "expires_at"),
     Index(None, "certificate_sha256", "issued_at"),
@@ -289,6 +295,7 @@ issued_token = Table(
     _text("certificate_sha256", null=True),
     _text("spki_sha256", null=True),
     Column("family", Text, nullable=True, index=True),
+    _claims(),
     Index(None, "x5t_s256"),
     Index(None, "client_id", "issued_at"),
     Index(None, "expires_at"),

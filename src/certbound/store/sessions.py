@@ -25,12 +25,13 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a person allowed a client, until it is taken back."""
+    """What a person allowed a client, until it is taken back; `claims` are those that it asked for by name."""
 
     sub: str
     client_id: str
     scopes: tuple[str, ...]
     given_at: int
+    claims: tuple[str, ...] = ()
 
 
 _THIS = session.c.id_sha256 == bindparam("of_id")
@@ -51,9 +52,10 @@ _END_ALL = (
 _DELETE = rows.delete_expired(session)
 # As text, since SQLAlchemy knows ON CONFLICT by dialect only.
 _GIVE = text(
-    "INSERT INTO consent (sub, client_id, scopes, given_at) VALUES (:sub, :client_id, :scopes, :given_at)"
-    " ON CONFLICT (sub, client_id) DO UPDATE SET scopes = excluded.scopes, given_at = excluded.given_at"
-).bindparams(bindparam("scopes", type_=consent.c.scopes.type))
+    "INSERT INTO consent (sub, client_id, scopes, given_at, claims)"
+    " VALUES (:sub, :client_id, :scopes, :given_at, :claims) ON CONFLICT (sub, client_id)"
+    " DO UPDATE SET scopes = excluded.scopes, given_at = excluded.given_at, claims = excluded.claims"
+).bindparams(*(bindparam(name, type_=consent.c.scopes.type) for name in ("scopes", "claims")))
 _CONSENT = consent.c.sub == bindparam("subject"), consent.c.client_id == bindparam("of_client")
 _LOAD_CONSENT = select(*columns(consent, Consent)).where(*_CONSENT)
 _CONSENTS = (

@@ -19,6 +19,7 @@ class RefreshToken:
     `x5t_s256` is the certificate a public client's token is bound to (RFC 8705 section 4); times are epoch seconds.
     `certificate_sha256` and `spki_sha256` are lower-case hex digests of the certificate on the connection that obtained
     it and of that certificate's key, whether or not the token is bound; None where there was none or none was kept.
+    `claims` names those that the client asked for at the UserInfo endpoint beside what the scope gives.
     """
 
     token_sha256: bytes = field(repr=False)
@@ -35,13 +36,14 @@ class RefreshToken:
     certificate_sha256: str | None = None
     spki_sha256: str | None = None
     address: str | None = None
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
     """The trail of one self-contained access token: who got it, by which certificate, from where.
 
-    `certificate_sha256` and `spki_sha256` are as in `RefreshToken`, `x5t_s256` is what the token is bound to,
+    `certificate_sha256`, `spki_sha256` and `claims` are as in `RefreshToken`, `x5t_s256` is what the token is bound to,
     `family` the grant it came from where that can be revoked.
     """
 
@@ -58,6 +60,7 @@ class IssuedToken:
     certificate_sha256: str | None = None
     spki_sha256: str | None = None
     family: str | None = None
+    claims: tuple[str, ...] = ()
 
 
 _REFRESH, _ISSUED = columns(refresh_token, RefreshToken), columns(issued_token, IssuedToken)
@@ -87,7 +90,7 @@ _REVOKE_PERSON = update(refresh_token).where(*_OF_PERSON, _LIVING).values(revoke
 _INSERT_ISSUED = text(
     f"INSERT INTO issued_token ({', '.join(issued_token.c.keys())})"  # noqa: S608 - names of columns
     f" VALUES (:{', :'.join(issued_token.c.keys())}) ON CONFLICT DO NOTHING"
-).bindparams(bindparam("audience", type_=issued_token.c.audience.type))
+).bindparams(*(bindparam(name, type_=issued_token.c[name].type) for name in ("audience", "claims")))
 _NEWEST_ISSUED = (
     select(*_ISSUED).order_by(issued_token.c.issued_at.desc(), issued_token.c.jti).limit(bindparam("page_size"))
 )
