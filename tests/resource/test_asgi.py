@@ -227,6 +227,33 @@ async def test_a_new_key_is_fetched_but_not_for_every_unknown_one(
     assert issuer.asked.count("/jwks") == 2
 
 
+@pytest.mark.threat("R12")
+async def test_while_a_new_key_is_being_fetched_nobody_who_needs_it_is_refused(
+    app: Any,
+    issuer: Any,
+    certificate: PresentedChain,
+    new_key: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (await call(app, scope_of(certificate, issuer.sign(certificate.leaf)))).status == 200
+    two = new_key("two")
+    issuer.publish(issuer.key, two)
+    issuer.gate.clear()
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 31)
+    tokens = [issuer.sign(certificate.leaf, key=two, jti=f"{number}") for number in range(10)]
+    first = asyncio.create_task(call(app, scope_of(certificate, tokens[0])))
+    async with asyncio.timeout(10):
+        while issuer.asked.count("/.well-known/oauth-authorization-server") < 2:
+            await asyncio.sleep(0.001)
+    # The issuer has been asked and has not answered: what comes now, of new tokens and old ones, waits or passes.
+    others = [asyncio.create_task(call(app, scope_of(certificate, token))) for token in tokens[1:]]
+    assert (await call(app, scope_of(certificate, issuer.sign(certificate.leaf)))).status == 200
+    issuer.gate.set()
+    assert {answer.status for answer in await asyncio.gather(first, *others)} == {200}
+    assert issuer.asked.count("/jwks") == 2
+
+
 async def test_without_keys_nothing_is_decided(app: Any, issuer: Any, certificate: PresentedChain) -> None:
     issuer.answers.clear()
     for _ in range(3):

@@ -100,7 +100,7 @@ class CertificateBoundMiddleware:
         try:
             return self._verify(token, presented, keys, blocked)
         except TokenRefused as refusal:
-            if not refusal.unknown_key or not self._keys.may_refetch(time.monotonic()):
+            if not refusal.unknown_key or not self._keys.may_have_others(time.monotonic(), than=keys):
                 raise
         return self._verify(token, presented, await self._ask_issuer(lacking=keys), blocked)
 

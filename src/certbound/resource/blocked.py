@@ -157,7 +157,7 @@ class IssuerBlocked:
         try:
             return _verify(token, keys), keys
         except JWTError as exc:
-            if not exc.unknown_key or not self._keys.may_refetch(now):
+            if not exc.unknown_key or not self._keys.may_have_others(now, than=keys):
                 raise
         keys = self._keys.obtain(now, lacking=keys)
         return _verify(token, keys), keys

@@ -72,9 +72,12 @@ class IssuerKeys:
         """Where the issuer lists what is blocked; None if it does not, or was not asked for its keys yet."""
         return self._blocked_endpoint
 
-    def may_refetch(self, now: float) -> bool:
-        """Say whether a token signed with an unknown key is reason enough to ask the issuer again."""
-        return now >= self._asked_at + UNKNOWN_KEY_SECONDS
+    def may_have_others(self, now: float, than: "JWKSet") -> bool:
+        """Say whether `obtain` may give other keys `than` those in which a token's key was not found.
+
+        They have come in the meantime, are on their way, or the issuer may be asked again.
+        """
+        return self._keys is not than or self._fetching.locked() or self._may_refetch(now)
 
     def obtain(self, now: float, *, lacking: "JWKSet | None" = None) -> "JWKSet":
         """Ask the issuer if need be, and give its keys. Blocks for seconds: call it off the event loop.
@@ -82,7 +85,7 @@ class IssuerKeys:
         `lacking` is a set in which a token's key was not found. Raises KeysUnavailableError.
         """
         with self._fetching:
-            if lacking is None or self._keys is not lacking or not self.may_refetch(now):
+            if lacking is None or self._keys is not lacking or not self._may_refetch(now):
                 held = self.ready(now)
                 if held is not None:
                     return held
@@ -91,6 +94,9 @@ class IssuerKeys:
         if held is None:
             raise KeysUnavailableError(self._failure)
         return held
+
+    def _may_refetch(self, now: float) -> bool:
+        return now >= self._asked_at + UNKNOWN_KEY_SECONDS
 
     def _ask(self, now: float) -> None:
         self._asked_at = now
