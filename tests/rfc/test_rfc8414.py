@@ -51,6 +51,21 @@ def test_a_method_that_is_not_published_does_not_work(tenant: Server) -> None:
     assert answer.error == (401, "invalid_client")
 
 
+@pytest.mark.req("8414-04")
+def test_algorithms_of_assertions_are_published_exactly_where_assertions_are_a_method(
+    server: Server, tenant: Server
+) -> None:
+    everything, some = server.metadata(), tenant.metadata()
+    methods = [name for name in everything if name.endswith("_auth_methods_supported")]
+    assert len(methods) >= 3
+    for name in methods:
+        algorithms = name.replace("_auth_methods_", "_auth_signing_alg_values_")
+        assert "private_key_jwt" in everything[name]
+        assert everything[algorithms]
+        assert {"none", "HS256"}.isdisjoint(everything[algorithms])
+        assert algorithms not in some
+
+
 @pytest.mark.req("8414-06")
 def test_the_document_is_found_before_the_issuers_path(tenant: Server) -> None:
     assert tenant.ask(f"{WELL_KNOWN}/tenant/one").json["issuer"] == tenant.issuer
