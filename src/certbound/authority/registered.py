@@ -126,6 +126,11 @@ class Registered:
                 return decided.decision
         raise OAuthError("temporarily_unavailable", "the registrations change too fast: try again")
 
+    async def registration(self, client_id: str) -> Registration | None:
+        """Give what is registered of a client; whether its sender is that client is for `decide`."""
+        self.require_current()
+        return await self._registration(self._snapshot, client_id)
+
     async def refresh(self) -> None:
         """Confirm the revision; where it moved on, read the keys and forget the rest."""
         asked_at = time.monotonic()
