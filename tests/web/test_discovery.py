@@ -5,29 +5,44 @@ import dataclasses
 import pytest
 
 from certbound.authority import keys
+from certbound.authority.tokens.issuing import GRANTS
+from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.registration import AuthenticationMethod
 
 from .conftest import ISSUER, MASTER_KEY, ORDERS, Face
 
+CALLED = ("token", "introspection", "revocation")
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
 
+@pytest.mark.req("9700-06", "9207-02", "9126-01")
 async def test_the_metadata_document_has_these_members(face: Face) -> None:
     answer = await face.ask("GET", WELL_KNOWN)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     document = answer.json()
-    assert set(document.pop("grant_types_supported")) == {"client_credentials", "password", "refresh_token"}
+    assert set(document.pop("grant_types_supported")) == set(GRANTS)
     assert set(document.pop("token_endpoint_auth_methods_supported")) == set(AuthenticationMethod)
     assert set(document.pop("revocation_endpoint_auth_methods_supported")) == set(AuthenticationMethod)
     assert set(document.pop("introspection_endpoint_auth_methods_supported")) == set(AuthenticationMethod) - {"none"}
+    algorithms = [document.pop(f"{name}_endpoint_auth_signing_alg_values_supported") for name in CALLED]
+    assert algorithms == [list(ALGORITHMS)] * 3
     assert document == {
         "issuer": ISSUER,
+        "authorization_endpoint": f"{ISSUER}/oauth2/authorize",
+        "pushed_authorization_request_endpoint": f"{ISSUER}/oauth2/par",
+        "end_session_endpoint": f"{ISSUER}/oauth2/logout",
         "token_endpoint": f"{ISSUER}/oauth2/token",
         "introspection_endpoint": f"{ISSUER}/oauth2/introspect",
         "revocation_endpoint": f"{ISSUER}/oauth2/revoke",
         "jwks_uri": f"{ISSUER}/oauth2/jwks",
         "certbound_blocked_endpoint": f"{ISSUER}/oauth2/blocked",
-        "response_types_supported": [],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_parameter_supported": True,
+        "request_uri_parameter_supported": False,
         "tls_client_certificate_bound_access_tokens": True,
     }
 
@@ -37,6 +52,7 @@ async def test_aliases_name_the_endpoints_that_clients_call_and_no_other(face: F
     aliased = dataclasses.replace(face, mtls_alias="https://mtls.as.example/")
     document = (await aliased.ask("GET", WELL_KNOWN)).json()
     assert document["mtls_endpoint_aliases"] == {
+        "pushed_authorization_request_endpoint": "https://mtls.as.example/oauth2/par",
         "token_endpoint": "https://mtls.as.example/oauth2/token",
         "introspection_endpoint": "https://mtls.as.example/oauth2/introspect",
         "revocation_endpoint": "https://mtls.as.example/oauth2/revoke",

@@ -20,7 +20,7 @@ from certbound.authority.records import IssueTrail, keep_flushing
 from certbound.authority.refusals import Refusals
 from certbound.authority.registered import Registered
 from certbound.authority.sightings import Sightings
-from certbound.authority.tokens.answers import client_answers
+from certbound.authority.tokens.answers import client_answers, people_answers
 from certbound.authority.tokens.context import GrantContext, Policy
 from certbound.config.settings import LimitSettings, ListenerSettings, Settings
 from certbound.fetch.document import fetch
@@ -35,6 +35,7 @@ from certbound.web.faces import application
 from certbound.web.health import health_routes
 from certbound.web.metrics import metrics_routes
 from certbound.web.oauth.routes import oauth_routes
+from certbound.web.signin.sealed import Sealed
 
 
 class StartError(RuntimeError):
@@ -103,14 +104,17 @@ def make_worker(settings: Settings) -> Worker:
         signing_algorithm=settings.oauth.signing_algorithm,
     )
     trail, refusals, sightings = IssueTrail(store), Refusals(store, time.time), Sightings(store)
-    answers = client_answers(GrantContext(store, policy, time.time), registered, trail, refusals, sightings)
+    context = GrantContext(store, policy, time.time)
+    answers = client_answers(context, registered, trail, refusals, sightings)
     blocked = BlockedList(registered, policy.issuer, lifetime=policy.access_token_lifetime, clock=time.time)
     routes = {
         "oauth": oauth_routes(
             policy,
             answers,
+            people_answers(context, registered, master_key),
             registered,
             blocked,
+            sealed=Sealed(master_key, time.time),
             mtls_alias=settings.oauth.mtls_endpoint_aliases,
             max_body=settings.limits.request_body,
         ),

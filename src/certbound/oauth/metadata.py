@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from certbound.jose.keys import ALGORITHMS
+from certbound.oauth.authorization_request import PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from certbound.oauth.blocking import METADATA_MEMBER
+from certbound.oauth.pkce import METHODS
 from certbound.oauth.registration import AuthenticationMethod
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
@@ -21,12 +23,19 @@ class Endpoint:
     called_by_clients: bool
 
 
+AUTHORIZATION_PATH = "/oauth2/authorize"
+PUSHED_REQUEST_PATH = "/oauth2/par"
+LOGOUT_PATH = "/oauth2/logout"
 TOKEN_PATH = "/oauth2/token"
 JWKS_PATH = "/oauth2/jwks"
 BLOCKED_PATH = "/oauth2/blocked"
 INTROSPECTION_PATH = "/oauth2/introspect"
 REVOCATION_PATH = "/oauth2/revoke"
+# An alias of one that people come to would have their browsers ask them for certificates.
 ENDPOINTS = (
+    Endpoint("authorization_endpoint", AUTHORIZATION_PATH, called_by_clients=False),
+    Endpoint("pushed_authorization_request_endpoint", PUSHED_REQUEST_PATH, called_by_clients=True),
+    Endpoint("end_session_endpoint", LOGOUT_PATH, called_by_clients=False),
     Endpoint("token_endpoint", TOKEN_PATH, called_by_clients=True),
     Endpoint("introspection_endpoint", INTROSPECTION_PATH, called_by_clients=True),
     Endpoint("revocation_endpoint", REVOCATION_PATH, called_by_clients=True),
@@ -55,7 +64,13 @@ def server_metadata(
         **{endpoint.name: base + endpoint.path for endpoint in ENDPOINTS},
         "jwks_uri": base + JWKS_PATH,
         METADATA_MEMBER: base + BLOCKED_PATH,
-        "response_types_supported": [],
+        "response_types_supported": list(RESPONSE_TYPES),
+        "response_modes_supported": list(RESPONSE_MODES),
+        "code_challenge_methods_supported": list(METHODS),
+        "authorization_response_iss_parameter_supported": True,
+        "prompt_values_supported": list(PROMPTS),
+        "claims_parameter_supported": True,
+        "request_uri_parameter_supported": False,
         "grant_types_supported": list(grant_types),
         "token_endpoint_auth_methods_supported": offered,
         "introspection_endpoint_auth_methods_supported": proving,

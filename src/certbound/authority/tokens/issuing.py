@@ -147,9 +147,7 @@ class TokenIssuer:
 
 def offered_grants(policy: Policy) -> tuple[str, ...]:
     """Name the grants that this server's settings leave on."""
-    # Not before there is an endpoint where codes come from (RFC 8414 section 2).
-    switched_off = {authorization_code.GRANT_TYPE} | ({password.GRANT_TYPE} if not policy.password_grant else set())
-    return tuple(grant for grant in GRANTS if grant not in switched_off)
+    return tuple(grant for grant in GRANTS if grant != password.GRANT_TYPE or policy.password_grant)
 
 
 def _grant_of(authenticated: AuthenticatedClient, grant_type: str) -> Grant:

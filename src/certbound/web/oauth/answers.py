@@ -11,9 +11,9 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 RETRY_SECONDS = "1"
 
 
-def answer(members: Mapping[str, Any]) -> JSONResponse:
-    """Make a 200 that nobody may keep."""
-    return JSONResponse(members, headers=NO_STORE)
+def answer(members: Mapping[str, Any], status: int = 200) -> JSONResponse:
+    """Make an answer that nobody may keep."""
+    return JSONResponse(members, status_code=status, headers=NO_STORE)
 
 
 def refusal(error: OAuthError) -> JSONResponse:

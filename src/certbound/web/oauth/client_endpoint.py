@@ -15,6 +15,7 @@ from certbound.oauth.form import parse_form
 from certbound.store.engine import StoreUnavailable
 from certbound.web.oauth.answers import NO_STORE, answer, refusal, unavailable
 from certbound.web.presented import presented_chain
+from certbound.web.request_body import read_body
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +33,19 @@ Answering = Callable[[ClientRequest], Awaitable[Mapping[str, Any]]]
 class ClientEndpoint:
     """Reads the form once, has the request answered, and makes every failure look alike from outside."""
 
-    def __init__(self, answering: Answering, *, max_body: int) -> None:
+    def __init__(self, answering: Answering, *, max_body: int, status: int = 200) -> None:
         self._answering = answering
         self._max_body = max_body
+        self._status = status
 
     async def post(self, request: Request) -> Response:
-        """Answer one request; `max_body` is in bytes."""
+        """Answer one request, with `status` where it is met; `max_body` is in bytes."""
         started = time.monotonic()
         try:
-            body = await _read_body(request, self._max_body)
+            body = await read_body(request, self._max_body)
             if body is None:
                 return _too_large()
-            return answer(await self._answering(_client_request(request, body)))
+            return answer(await self._answering(_client_request(request, body)), self._status)
         except OAuthError as error:
             if error.detail:
                 address = request.client.host if request.client else None
@@ -79,18 +81,6 @@ async def _until(moment: float) -> None:
     await asyncio.sleep(moment - time.monotonic() - _TIMER_SECONDS)
     while time.monotonic() < moment:  # noqa: ASYNC110  no event says that a moment has come
         await asyncio.sleep(0)
-
-
-async def _read_body(request: Request, most: int) -> bytes | None:
-    """Read the body, or give None as soon as it is longer than `most` bytes."""
-    if int(request.headers.get("content-length", "0")) > most:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
 
 
 def _too_large() -> JSONResponse:

@@ -6,29 +6,43 @@ from starlette.routing import Route
 
 from certbound.authority.blocked_list import BlockedList
 from certbound.authority.registered import Registered
-from certbound.authority.tokens.answers import ClientAnswers
+from certbound.authority.tokens.answers import ClientAnswers, PeopleAnswers
 from certbound.authority.tokens.context import Policy
 from certbound.authority.tokens.issuing import offered_grants
 from certbound.oauth.metadata import (
+    AUTHORIZATION_PATH,
     BLOCKED_PATH,
     INTROSPECTION_PATH,
     JWKS_PATH,
+    LOGOUT_PATH,
+    PUSHED_REQUEST_PATH,
     REVOCATION_PATH,
     TOKEN_PATH,
     server_metadata,
     well_known_paths,
 )
+from certbound.web.oauth.authorize import AuthorizationPages
 from certbound.web.oauth.blocked import BlockedEndpoint
 from certbound.web.oauth.client_endpoint import ClientEndpoint
 from certbound.web.oauth.discovery import JWKSEndpoint, MetadataEndpoint
+from certbound.web.oauth.logout import LogoutPages
+from certbound.web.signin.consents import PATH as CONSENTS_PATH
+from certbound.web.signin.consents import ConsentPages
+from certbound.web.signin.endpoint import BrowserEndpoint
+from certbound.web.signin.forms import Forms
+from certbound.web.signin.pages import Pages
+from certbound.web.signin.sealed import Sealed
+from certbound.web.signin.signing_in import SigningIn
 
 
 def oauth_routes(
     policy: Policy,
     answering: ClientAnswers,
+    people: PeopleAnswers,
     registered: Registered,
     blocked: BlockedList,
     *,
+    sealed: Sealed,
     mtls_alias: str | None,
     max_body: int,
 ) -> list[Route]:
@@ -41,6 +55,7 @@ def oauth_routes(
     )
     base = urlsplit(policy.issuer).path.rstrip("/")
     metadata = MetadataEndpoint(document)
+    pushing = ClientEndpoint(answering.pushed_request, max_body=max_body, status=201)
     return [
         *(
             Route(base + path, ClientEndpoint(answers, max_body=max_body).post, methods=["POST"])
@@ -50,7 +65,37 @@ def oauth_routes(
                 (REVOCATION_PATH, answering.revocation),
             )
         ),
+        Route(base + PUSHED_REQUEST_PATH, pushing.post, methods=["POST"]),
+        *_people_routes(base, policy.issuer, people, registered, sealed, max_body=max_body),
         Route(base + JWKS_PATH, JWKSEndpoint(registered).get),
         Route(base + BLOCKED_PATH, BlockedEndpoint(blocked).get),
         *(Route(path, metadata.get) for path in well_known_paths(policy.issuer)),
+    ]
+
+
+def _people_routes(
+    base: str, issuer: str, people: PeopleAnswers, registered: Registered, sealed: Sealed, *, max_body: int
+) -> list[Route]:
+    """Make the routes that people come to with a browser."""
+    pages = Pages(issuer)
+    forms = Forms(pages, sealed)
+    signing_in = SigningIn(people.sign_in, forms)
+    consents, logout = base + CONSENTS_PATH, base + LOGOUT_PATH
+    answering = {
+        base + AUTHORIZATION_PATH: AuthorizationPages(
+            people.authorizer,
+            people.account,
+            signing_in,
+            forms,
+            sealed,
+            issuer=issuer,
+            path=base + AUTHORIZATION_PATH,
+            consents=consents,
+        ).answer,
+        logout: LogoutPages(registered, people.account, forms, issuer=issuer, path=logout).answer,
+        consents: ConsentPages(people.account, signing_in, forms, path=consents, sign_out=logout).answer,
+    }
+    return [
+        *(BrowserEndpoint(answers, pages, max_body=max_body).route(path) for path, answers in answering.items()),
+        *pages.routes(),
     ]
