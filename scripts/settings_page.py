@@ -25,19 +25,22 @@ and `CERTBOUND__SECTION__KEY_FILE` names a file with the value, for secrets. An 
 
 def page() -> str:
     """Give the whole page."""
-    sections = [f"{HEAD}\n## Top level\n\n{_table(Settings)}"]
-    for name, field in Settings.model_fields.items():
+    return "\n\n".join([f"{HEAD}\n## Top level\n\n{_table(Settings)}", *_sections(Settings)]) + "\n"
+
+
+def _sections(within: type[BaseModel], place: str = "") -> Iterator[str]:
+    for name, field in within.model_fields.items():
         model = _section_of(field)
         if model is not None:
-            brackets = f"[[{name}]]" if field.annotation is not model else f"[{name}]"
+            brackets = f"[[{place}{name}]]" if field.annotation is not model else f"[{place}{name}]"
             said = (model.__doc__ or "").partition(": ")[2]
-            sections.append(f"## `{brackets}`\n\n{said[:1].upper()}{said[1:]}\n\n{_table(model)}")
-    return "\n\n".join(sections) + "\n"
+            yield f"## `{brackets}`\n\n{said[:1].upper()}{said[1:]}\n\n{_table(model)}"
+            yield from _sections(model, f"{place}{name}.")
 
 
 def _table(model: type[BaseModel]) -> str:
     rows = [
-        f"| `{name}` | {_default(field)} | {field.description or ''} |"
+        f"| `{name}` | {_default(field)} | {' '.join((field.description or '').split())} |"
         for name, field in model.model_fields.items()
         if _section_of(field) is None
     ]

@@ -11,7 +11,7 @@ from certbound.authority.clients import ClientChanges, RegisteredNow
 from certbound.authority.expiry import days_left, ending_text, warning_days
 from certbound.authority.tokens.issuing import GRANTS
 from certbound.certificates.certificate import parse_certificate
-from certbound.cli import client_certificate
+from certbound.cli import client_certificate, initial_token
 from certbound.cli.curl import token_command
 from certbound.cli.deployment import Deployment, actor, now, opened
 from certbound.cli.output import json_option, print_facts, print_json, print_table, time_text
@@ -40,6 +40,7 @@ def command() -> None:
 
 
 command.add_command(client_certificate.command)
+command.add_command(initial_token.command)
 
 
 @command.command("create", epilog=_CREATE_EXAMPLES)

@@ -142,6 +142,11 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
     store = settings.store.model_copy(update={"url": url, "master_key_file": folder / settings.store.master_key_file})
     outbound = settings.outbound
     outbound = outbound.model_copy(update={"ca_file": outbound.ca_file and folder / outbound.ca_file})
+    issuers = tuple(
+        issuer.model_copy(update={"jwks": issuer.jwks and folder / issuer.jwks})
+        for issuer in settings.oauth.software_statement_issuer
+    )
+    oauth = settings.oauth.model_copy(update={"software_statement_issuer": issuers})
     listeners = tuple(
         listener.model_copy(
             update={
@@ -152,7 +157,7 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         )
         for listener in settings.listener
     )
-    return settings.model_copy(update={"store": store, "outbound": outbound, "listener": listeners})
+    return settings.model_copy(update={"store": store, "oauth": oauth, "outbound": outbound, "listener": listeners})
 
 
 def _absolute_bind(bind: str, folder: Path) -> str:

@@ -13,7 +13,8 @@ from certbound.fetch.target import TargetError, parse_proxy
 from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.access_token import LONGEST_LIFETIME
 from certbound.oauth.audience import is_resource_indicator
-from certbound.oauth.registration import AuthenticationMethod
+from certbound.oauth.registration import ADMINISTRATIVE_SCOPES, AuthenticationMethod
+from certbound.oauth.scope import is_scope_token
 from certbound.tls.listener import ClientCertificate
 
 # What no base URL has: a query, a fragment, credentials, spaces, quotes and control characters.
@@ -124,6 +125,40 @@ class ListenerSettings(Section):
         return self
 
 
+def _truth(value: object) -> object:
+    """Take what a variable says, which is text, as what a file says."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _registrable(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    for scope in scopes:
+        if scope in ADMINISTRATIVE_SCOPES or not is_scope_token(scope):
+            raise ValueError(f"{scope!r} is no scope that clients may register for themselves")
+    return scopes
+
+
+class StatementIssuerSettings(Section):
+    """`[[oauth.software_statement_issuer]]`: who is believed when he states what a client's software is (RFC 7591)."""
+
+    issuer: str = Field(min_length=1)
+    """`iss` of his statements."""
+    jwks: Path | None = None
+    """File with the JWK Set that verifies them; either this or `jwks_uri`."""
+    jwks_uri: HttpsUrl | None = None
+    """https URL of that set."""
+    certificate_subject: dict[str, str] = {}
+    """Attributes that the certificate of the registering connection must have, and the claims with their values:
+    `{ CN = "software_id" }`. Its clients then use `tls_client_auth`, and the certificate must be good for that."""
+    single_instance: bool = False
+    """Whether each `software_id` with its `software_version` may be registered once only."""
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> Self:
+        if (self.jwks is None) == (self.jwks_uri is None):
+            raise ValueError("write either jwks or jwks_uri: the keys that verify this issuer's statements")
+        return self
+
+
 class OAuthSettings(Section):
     """`[oauth]`: which parts of the protocol are on."""
 
@@ -135,8 +170,14 @@ class OAuthSettings(Section):
     """Whether the token endpoint takes connections without a client certificate at all."""
     profile: Literal["default"] = "default"
     """The security profile."""
-    dynamic_registration: Literal[False] = False
-    """Whether clients may register themselves; in this version they may not."""
+    dynamic_registration: Annotated[Literal[False, True, "initial-access-token"], BeforeValidator(_truth)] = False
+    """Whether clients may register themselves at `/oauth2/register`: nobody, everybody (`true`), or who has a token
+    made by `certbound client initial-token create`."""
+    registration_scopes: Annotated[tuple[str, ...], AfterValidator(_registrable)] = ()
+    """The scopes that clients may register without such a token."""
+    registration_trust: tuple[str, ...] = ()
+    """The trust stores that vouch for clients registered without such a token."""
+    software_statement_issuer: tuple[StatementIssuerSettings, ...] = ()
     password_grant: bool = False
     """Whether the password grant exists, which RFC 9700 forbids; the client needs `--grant password` too."""
     default_audience: ResourceUri | None = None
