@@ -189,6 +189,22 @@ async def test_what_is_disabled_vouches_for_nobody_also_where_a_client_presents_
         assert [check.check for check in decision.failed] == (["chain"] if disabled else [])
 
 
+async def test_a_disabled_authority_that_took_a_new_certificate_vouches_by_that(house: House) -> None:
+    old = authority("CN=Middle", issuer=ROOT)
+    new = authority("CN=Middle", issuer=ROOT, key=old.key)
+    below = make(issuer=old, san=[dns("orders.example.com")])
+    add = partial(trust.add, name="partners", intermediate=True)
+    house.store.write(partial(add, certificates=[old.certificate], **house.by))
+    change = partial(trust.set_disabled, name="partners", certificate_id=old.certificate.sha256.hex(), disabled=True)
+    house.store.write(partial(change, **house.by))
+    for held, is_good in ((False, False), (True, True)):
+        if held:
+            house.store.write(partial(add, certificates=[new.certificate], **house.by))
+        await house.registered.refresh()
+        shown = Credentials("orders", ShownMethod.NOTHING, below.presented(new))
+        assert ((await house.registered.decide(shown, NOW)).client is not None) is is_good
+
+
 def test_stores_come_in_the_order_asked_for_with_all_that_is_set(house: House) -> None:
     house.trust("a", authority("CN=A"))
     changes = trust_policies.PolicyChanges(

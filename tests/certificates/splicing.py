@@ -9,6 +9,7 @@ SERIAL_NUMBER, SUBJECT, PUBLIC_KEY = 1, 5, 6
 """Places of members in the TBSCertificate of version 3 (RFC 5280 section 4.1)."""
 
 _INTEGER, _BIT_STRING = 0x02, 0x03
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _RSA, _EC = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a8648ce3d0201")
 
 
@@ -52,3 +53,13 @@ def ec_key(parameters: bytes, point: bytes) -> bytes:
     """Encode a SubjectPublicKeyInfo on whatever curve (RFC 5480 section 2)."""
     algorithm = element(der.SEQUENCE, element(der.OBJECT_IDENTIFIER, _EC) + parameters)
     return element(der.SEQUENCE, algorithm + element(_BIT_STRING, b"\0" + point))
+
+
+def twin(certificate: bytes) -> bytes:
+    """Write the P-256 signature (r, s) as (r, n - s), which holds too: other bytes, without anybody's private key."""
+    first, algorithm, (_, bits) = der.read_all(der.read_only(certificate, der.SEQUENCE))
+    (_, r), (tag, s) = der.read_all(der.read_only(bits[1:], der.SEQUENCE))
+    other = integer(_P256_ORDER - int.from_bytes(s, "big"))
+    assert tag == _INTEGER
+    signature = element(_BIT_STRING, b"\0" + element(der.SEQUENCE, element(_INTEGER, r) + other))
+    return element(der.SEQUENCE, element(*first) + element(*algorithm) + signature)

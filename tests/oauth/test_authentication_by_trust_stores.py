@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from tests.certificates.splicing import twin
 from tests.oauth.making import DAY, ISSUER, NOW, Identity, authority, dns, make, uri
 from tests.oauth.revoking import crl
 
@@ -147,11 +148,12 @@ def test_an_intermediate_may_be_an_anchor_and_then_its_root_is_not_needed() -> N
 
 
 def test_a_disabled_intermediate_is_part_of_no_path_also_where_it_is_presented() -> None:
-    off = store("partners", disabled=frozenset({MID.certificate.sha256}))
+    off = store("partners", disabled_keys=frozenset({MID.certificate.spki_sha256}))
     assert failed(decide(registered(off), BELOW_MID, MID)) == ["chain"]
     assert decide(registered(off), GOOD).client is not None
-    again = authority("CN=Mid", issuer=ROOT, key=MID.key)  # another certificate of that authority is another one
-    assert decide(registered(off), BELOW_MID, MID, again).client is not None
+    again = authority("CN=Mid", issuer=ROOT, key=MID.key)
+    for others in ((again,), (MID, again), (Identity(twin(MID.der), MID.key),)):
+        assert failed(decide(registered(off), BELOW_MID, *others)) == ["chain"]
     assert decide(registered(off, store("others")), BELOW_MID, MID).client is not None
 
 

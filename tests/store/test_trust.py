@@ -53,7 +53,7 @@ def test_what_is_disabled_is_told_by_store(filled: Store) -> None:
     filled.write(lambda connection: trust.set_disabled(connection, "partners", "bb", disabled=True))
     names = ("partners", "devices", "empty", "nowhere")
     found = filled.read(lambda connection: trust.load_disabled(connection, names))
-    assert found == {"partners": frozenset({"bb"}), "devices": frozenset({"aa"})}
+    assert found == {"partners": (trusted("partners", "bb").der,), "devices": (trusted("devices", "aa").der,)}
     assert filled.read(lambda connection: trust.load_disabled(connection, ("empty",))) == {}
 
 

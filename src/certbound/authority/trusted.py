@@ -44,16 +44,17 @@ def _view(
     connection: Connection,
     policy: stored_trust.TrustStore,
     held: Sequence[TrustCertificate],
-    disabled: Collection[str],
+    disabled: Collection[bytes],
     lists: Sequence[StoredCRL],
 ) -> TrustStore:
     authorities = tuple(parse_certificate(certificate.der) for certificate in held)
+    off = frozenset(parse_certificate(der).spki_sha256 for der in disabled)
     crls = (_crl(connection, stored, authorities) for stored in lists)
     return TrustStore(
         name=policy.name,
         anchors=tuple(a for a, certificate in zip(authorities, held, strict=True) if certificate.kind == "anchor"),
         intermediates=tuple(certificate.der for certificate in held if certificate.kind == "intermediate"),
-        disabled=frozenset(map(bytes.fromhex, disabled)),
+        disabled_keys=off - {authority.spki_sha256 for authority in authorities},
         revocation=RevocationPolicy(Revocation(policy.revocation), policy.on_unavailable, policy.grace_seconds),
         crls=tuple(crl for crl in crls if crl is not None),
         extended_key_usage=policy.extended_key_usage,

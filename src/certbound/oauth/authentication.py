@@ -184,8 +184,8 @@ def _through(store: TrustStore, certificate: Certificate, presented: Sequence[by
     leaf = check_pki_leaf(certificate, known.now, extended_key_usage=store.extended_key_usage)
     if store.extended_key_usage != "optional":
         leaf = tuple(_of(store, check) if check.check == "extended_key_usage" else check for check in leaf)
-    if store.disabled:
-        presented = [der for der in presented if hashlib.sha256(der).digest() not in store.disabled]
+    if store.disabled_keys:
+        presented = [der for der in presented if not _has_key(der, store.disabled_keys)]
     chain = validate_chain(certificate, presented, store.anchors, stored=store.intermediates, now=known.now)
     svid = () if store.trust_domain is None else (check_svid(certificate, store.trust_domain),)
     checks = (*leaf, *(_of(store, check) for check in (*chain.checks, *svid)))
@@ -198,6 +198,17 @@ def _through(store: TrustStore, certificate: Certificate, presented: Sequence[by
     named = (_of(store, check) for check in revocation.checks)
     missing = () if known.is_all else revocation.missing
     return _Outcome((*checks, *named), min(ends), _ocsp_needs(store, missing))
+
+
+def _has_key(encoded: bytes, keys: Collection[bytes]) -> bool:
+    """Tell by its key, as whoever has that can show it in another certificate, even without a CA's help.
+
+    The signature (r, s) of ECDSA also holds as (r, n - s), which makes other bytes and another thumbprint.
+    """
+    try:
+        return parse_certificate(encoded).spki_sha256 in keys
+    except CertificateError:
+        return False  # and helps no path
 
 
 def _of(store: TrustStore, check: Check) -> Check:

@@ -13,14 +13,14 @@ class TrustStore:
     """Anchors, pinned as certificates, and the rules under which a path to one of them counts.
 
     `intermediates` (DER) complete paths and never end them. With a `trust_domain` only that domain's X.509-SVIDs are
-    accepted through the store. `ocsp_url` stands in for the responder that certificates name. `disabled` (SHA-256) are
-    part of no path, also where a peer presents them.
+    accepted through the store. `ocsp_url` stands in for the responder that certificates name. Certificates of
+    `disabled_keys` (SHA-256 of SubjectPublicKeyInfo) are part of no path, whichever of them a peer presents.
     """
 
     name: str
     anchors: tuple[Certificate, ...] = ()
     intermediates: tuple[bytes, ...] = ()
-    disabled: frozenset[bytes] = frozenset()
+    disabled_keys: frozenset[bytes] = frozenset()
     revocation: RevocationPolicy = field(default_factory=RevocationPolicy)
     crls: tuple[CRL, ...] = ()
     extended_key_usage: ExtendedKeyUsage = "optional"

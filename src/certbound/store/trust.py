@@ -92,8 +92,10 @@ _ENABLED = (
     .where(store.c.name.in_(bindparam("names", expanding=True)))
     .order_by(store.c.name, certificate.c.added, certificate.c.id)
 )
-_DISABLED = select(certificate.c.store, certificate.c.id).where(
-    certificate.c.store.in_(bindparam("names", expanding=True)), certificate.c.disabled.is_(True)
+_DISABLED = (
+    select(certificate.c.store, certificate.c.der)
+    .where(certificate.c.store.in_(bindparam("names", expanding=True)), certificate.c.disabled.is_(True))
+    .order_by(certificate.c.store, certificate.c.added, certificate.c.id)
 )
 
 
@@ -171,9 +173,9 @@ def load_enabled(connection: Connection, names: Collection[str]) -> dict[str, tu
     return found
 
 
-def load_disabled(connection: Connection, names: Collection[str]) -> dict[str, frozenset[str]]:
-    """Give the ids of the disabled certificates of several stores; a store without any has no entry."""
-    found: dict[str, frozenset[str]] = {}
-    for name, certificate_id in connection.execute(_DISABLED, {"names": sorted(names)}):
-        found[name] = found.get(name, frozenset()) | {certificate_id}
+def load_disabled(connection: Connection, names: Collection[str]) -> dict[str, tuple[bytes, ...]]:
+    """Give the disabled certificates of several stores, in DER; a store without any has no entry."""
+    found: dict[str, tuple[bytes, ...]] = {}
+    for name, der in connection.execute(_DISABLED, {"names": sorted(names)}):
+        found[name] = (*found.get(name, ()), der)
     return found
