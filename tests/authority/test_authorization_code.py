@@ -9,12 +9,13 @@ import pytest_asyncio
 from tests.authority.house import API, CALLBACK, ISSUER, VERIFIER, House, furnish, orders
 
 from certbound.authority import attributes, authorizations, people, sessions
+from certbound.authority.secrets import digest
 from certbound.jose.jwt import verify
 from certbound.oauth.access_token import TokenResponse
 from certbound.oauth.claims_request import ClaimRequest, ClaimsRequest
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.id_token import left_half_hash
-from certbound.store import blocks, tokens
+from certbound.store import blocks, codes, tokens
 from certbound.store import sessions as stored_sessions
 from certbound.store.engine import Connection, Store
 
@@ -117,6 +118,18 @@ async def test_one_of_50_parallel_redemptions_on_two_workers_succeeds_and_is_wor
         assert error.error == "invalid_grant"
 
 
+@pytest.mark.parametrize("client_id", ["web", "short"])
+async def test_a_second_use_that_is_noticed_only_when_it_is_recorded_revokes_as_well(
+    house: House, client_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = house.allow(client_id)
+    unused = house.store.read(partial(codes.load_code, code_sha256=digest(code)))
+    first = await house.redeem(client_id, code)
+    monkeypatch.setattr(codes, "load_code", lambda *_, **__: unused)  # as it was read before the first was recorded
+    assert await refused(house, client_id, code) == "invalid_grant"
+    assert await is_revoked(house, first)
+
+
 @pytest.mark.threat("31")
 async def test_another_client_can_neither_redeem_a_code_nor_use_it_up_nor_revoke_what_came_from_it(
     house: House,
@@ -203,9 +216,9 @@ async def test_a_code_ends_with_its_lifetime(house: House) -> None:
 
 async def test_a_code_ends_with_the_session_and_the_account_it_came_from(house: House) -> None:
     ada = house.sit_down()
-    codes = [house.allow("web", ada) for _ in range(2)]
+    code = house.allow("web", ada)
     house.store.write(lambda connection: stored_sessions.end(connection, ada.session.id_sha256, house.now))
-    assert await refused(house, "web", codes[0]) == "invalid_grant"
+    assert await refused(house, "web", code) == "invalid_grant"
     last = house.allow("web")
     house.store.write(partial(people.disable, username="ada", disabled=True, **house.by))
     assert await refused(house, "web", last) == "invalid_grant"

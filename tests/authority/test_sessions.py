@@ -6,6 +6,7 @@ from tests.authority.house import PASSWORD, House
 from certbound.authority import people, sessions
 from certbound.authority.sessions import SignedIn
 from certbound.store import audit
+from certbound.store import people as stored_people
 from certbound.store.engine import Connection
 
 
@@ -95,3 +96,12 @@ def test_the_cookie_is_kept_nowhere(house: House) -> None:
     assert not [row for row in rows if cookie in row.detail]
     assert cookie not in repr(find(house, cookie))
     assert len(cookie) == 43
+
+
+def test_a_session_is_nobodys_while_its_person_is_disabled_or_an_operator(house: House) -> None:
+    cookie = begin(house)
+    house.store.write(partial(stored_people.set_disabled, username="ada", disabled=True))
+    assert find(house, cookie) is None
+    root = house.person("root", operator=True)
+    of_root = partial(sessions.begin, person=root, amr=("pwd",), lifetime=100, now=house.now)
+    assert find(house, house.store.write(of_root)) is None
