@@ -24,7 +24,7 @@ from .conftest import CERTBOUND, certbound, free_port, serving
 from .pages import ROOT, Step, blocks, steps
 from .sent import make_files
 
-PAGES = ("certificates", "revocation", "rotation", "stolen-key", "refusals", "assertions", "workload-identity")
+PAGES = ("certificates", "revocation", "rotation", "stolen-key", "refusals", "assertions", "workload-identity", "keys")
 PATIENCE = 120
 """Seconds that a block may take, and in which a running server has what was changed; a hang, not a measure."""
 _LOOKS = re.compile(r"(curl|certbound [a-z ]*?(list|show|status|token|explain)\b)")

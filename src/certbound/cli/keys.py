@@ -114,4 +114,4 @@ def _print(rows: list[dict[str, Any]], kid: str, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        print_facts(row)
+        print_facts({name.replace("_", " "): value for name, value in row.items()})
