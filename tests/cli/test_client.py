@@ -251,6 +251,36 @@ def test_a_client_may_publish_its_certificates_itself(certbound: Certbound, self
     assert "does not come back" in certbound.refused("client", "update", "p", "--certificate", self_signed)
 
 
+def test_a_client_that_signs_is_registered_with_its_keys(
+    certbound: Certbound, self_signed: Path, tmp_path: Path
+) -> None:
+    jwks, uri = {"keys": [without_certificate(self_signed)]}, "https://client.example/jwks"
+    (tmp_path / "jwks.json").write_text(json.dumps(jwks))
+    create = ("client", "create", "Signer", "--auth", "private_key_jwt", "--id", "s")
+    assert "either a jwks or a jwks_uri" in certbound.refused(*create)
+    assert "either" in certbound.refused(*create, "--jwks", tmp_path / "jwks.json", "--jwks-uri", uri)
+    assert "no certificates" in certbound.refused(*create, "--certificate", self_signed)
+    assert "use one of ES256" in certbound.refused(*create, "--jwks-uri", uri, "--auth-signing-alg", "HS256")
+    assert "one for PS256" in certbound.refused(
+        *create, "--jwks", tmp_path / "jwks.json", "--auth-signing-alg", "PS256"
+    )
+    client = certbound.json(*create, "--jwks", tmp_path / "jwks.json", "--auth-signing-alg", "ES256")
+    assert (client["jwks"], client["token_endpoint_auth_signing_alg"]) == (jwks, "ES256")
+    assert client["tls_client_certificate_bound_access_tokens"] is False
+    assert "client_secret" not in client
+    shown = certbound.done("client", "show", "s")
+    assert "signs assertions with  ES256" in shown
+    assert "-d client_assertion=ASSERTION" in shown
+    assert "--cert " not in shown
+    renamed = certbound.json("client", "update", "s", "--name", "Renamed", "--bound")
+    assert renamed == client | {"client_name": "Renamed", "tls_client_certificate_bound_access_tokens": True}
+    assert "--cert " in certbound.done("client", "show", "s")
+    moved = certbound.json("client", "update", "s", "--jwks-uri", uri, "--auth-signing-alg", "PS256")
+    assert (moved["jwks_uri"], moved["token_endpoint_auth_signing_alg"], "jwks" in moved) == (uri, "PS256", False)
+    basic = ("client", "create", "b", "--auth", "client_secret_basic", "--auth-signing-alg", "ES256")
+    assert "private_key_jwt only" in certbound.refused(*basic)
+
+
 def test_bare_keys_mean_a_client_only_if_that_is_said(certbound: Certbound, self_signed: Path, tmp_path: Path) -> None:
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [without_certificate(self_signed)]}))
     create = ("client", "create", "p", "--auth", "self_signed_tls_client_auth", "--id", "p")
