@@ -113,8 +113,12 @@ def test_what_it_obtained_is_listed_with_when_and_from_where(certbound: Certboun
 def test_more_than_is_listed_is_said_to_be_more(certbound: Certbound, monkeypatch: pytest.MonkeyPatch) -> None:
     obtain(certbound)
     monkeypatch.setattr("certbound.authority.blocks.MAX_OBTAINED", 1)
-    ended = certbound("block", "--thumbprint", LEAF)
+    ended = certbound("block", "--public-key", KEY)
     assert ended.err == "note: the newest 1 of a type are listed; there may be more\n"
+
+
+def test_whoever_blocks_one_certificate_is_told_that_its_key_goes_on(certbound: Certbound) -> None:
+    assert "block that with --public-key" in certbound("block", "--thumbprint", LEAF).err
 
 
 @pytest.mark.parametrize("option", ["--thumbprint", "--public-key"])

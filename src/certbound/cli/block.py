@@ -54,6 +54,8 @@ def command(
         made = server.store.write(
             lambda connection: blocks.block(connection, kind, sha256, reason=reason, actor=actor(), now=now())
         )
+    if kind == "certificate":
+        note("this is one certificate: where its key is in the wrong hands, block that with --public-key")
     if as_json:
         revoked = {"refresh_tokens_revoked": made.revoked}
         print_json(_members(made.block) | revoked | {"obtained": _obtained(made.obtained)})
