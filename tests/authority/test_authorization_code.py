@@ -28,7 +28,7 @@ async def open_for_codes(store: Store, **policy: Any) -> House:
     for client_id, method in (("web", "none"), ("bank", "tls_client_auth"), ("other", "none")):
         grants = ("authorization_code", "refresh_token")
         house.client(client_id, method, grant_types=grants, redirect_uris=(CALLBACK,), resources=(OTHER_API,))
-        house.update(client_id, scopes=("read", "write", "openid", "offline_access"))
+        house.update(client_id, scopes=("read", "write", "openid", "profile", "offline_access"))
     house.client("short", "none", grant_types=("authorization_code",), redirect_uris=(CALLBACK,))
     await house.registered.refresh()
     return house
@@ -366,3 +366,31 @@ async def test_what_came_from_a_code_is_in_the_trail_before_the_answer(house: Ho
     issued = house.store.read(partial(tokens.load_issued_token, jti=jti))
     assert issued is not None
     assert (issued.grant_type, issued.family is not None) == ("authorization_code", True)
+
+
+async def test_what_a_confidential_client_has_just_refreshed_goes_with_the_grant(
+    shared_store: Store, other_store: Store
+) -> None:
+    house = await open_for_codes(shared_store)
+    other = await house.neighbour(other_store)
+    code, kept = house.allow("bank"), house.allow("bank")
+    first = await house.redeem("bank", code, orders())
+    stays = await house.refresh("bank", (await house.redeem("bank", kept, orders())).refresh_token, orders())
+    late = await house.refresh("bank", first.refresh_token, orders())  # its row waits to be written
+    assert await refused(other, "bank", code, identity=orders()) == "invalid_grant"
+    await house.trail.flush()
+    assert await is_revoked(house, late)
+    assert not await is_revoked(house, stays)
+
+
+async def test_of_a_grant_revoked_while_its_rows_are_written_nothing_is_left(
+    shared_store: Store, other_store: Store
+) -> None:
+    house = await open_for_codes(shared_store)
+    other = await house.neighbour(other_store)
+    for _ in range(10):
+        code = house.allow("bank")
+        first = await house.redeem("bank", code, orders())
+        late = await house.refresh("bank", first.refresh_token, orders())
+        await asyncio.gather(house.trail.flush(), other.refusal(other.redeem("bank", code, orders())))
+        assert await is_revoked(house, late)

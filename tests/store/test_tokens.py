@@ -279,3 +279,15 @@ def test_expired_rows_go_in_bounded_batches_oldest_first(with_clients: Store) ->
 
 def test_a_digest_does_not_show_in_a_repr() -> None:
     assert "token_sha256" not in repr(refresh_token())
+
+
+def test_families_with_a_revoked_token_are_told_from_others(with_clients: Store) -> None:
+    add(
+        with_clients,
+        refresh_token(digest(1), family="one", revoked_at=5),
+        refresh_token(digest(2), family="one"),
+        refresh_token(digest(3), family="two"),
+    )
+    asked = partial(tokens.revoked_families, families=["one", "two", "three"])
+    assert with_clients.write(asked) == {"one"}
+    assert with_clients.write(partial(tokens.revoked_families, families=[])) == frozenset()

@@ -78,7 +78,7 @@ class IssueTrail:
         if not batch and self.is_open:
             return
         try:
-            await self._store.writing(partial(write_batch, batch=batch))
+            await self._store.writing(partial(_write_waiting, batch=batch))
         except StoreUnavailable as error:
             self._failures += 1
             log.error("issue trail cannot be written", extra={"waiting": len(self._waiting), "reason": str(error)})
@@ -123,3 +123,16 @@ def write_batch(connection: Connection, batch: Sequence[tokens.IssuedToken]) -> 
         target=batch[0].jti,
         detail={"count": len(batch), "jti_sha256": digest},
     )
+
+
+def _write_waiting(connection: Connection, batch: Sequence[tokens.IssuedToken]) -> None:
+    """Write rows whose tokens are handed out already: of a grant that was revoked meanwhile, they are revoked too."""
+    families = {issued.family for issued in batch if issued.family is not None}
+    ended = tokens.revoked_families(connection, families) if families else frozenset()
+    late = [issued for issued in batch if issued.family in ended]
+    if late:
+        at = max(issued.issued_at for issued in late)
+        rows = [revoked.RevokedToken(issued.jti, issued.client_id, at, issued.expires_at) for issued in late]
+        revoked.add(connection, rows)
+        revision.bump_revoked(connection)
+    write_batch(connection, batch)

@@ -1,6 +1,6 @@
 """Which refresh tokens live, and which self-contained tokens were issued to whom."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,11 @@ _USE = (
     .values(used_at=bindparam("moment"))
 )
 _LOCK_FAMILY = select(refresh_token.c.token_sha256).where(_IN_FAMILY).with_for_update()
+_SHARE_FAMILIES = (
+    select(refresh_token.c.family, refresh_token.c.revoked_at)
+    .where(refresh_token.c.family.in_(bindparam("of_families", expanding=True)))
+    .with_for_update(read=True)
+)
 _REVOKE_FAMILY = update(refresh_token).where(_IN_FAMILY, _LIVING).values(revoked_at=bindparam("moment"))
 _LOCK_CLIENT = (
     select(client_table.c.client_id).where(client_table.c.client_id == bindparam("of_client")).with_for_update()
@@ -157,6 +162,12 @@ def revoke_family(connection: Connection, family: str, at: int) -> int:
     # Locking first waits for a rotation in progress; the second statement then sees the successor it recorded.
     connection.execute(_LOCK_FAMILY, {"of_family": family}).all()
     return connection.execute(_REVOKE_FAMILY, {"of_family": family, "moment": at}).rowcount
+
+
+def revoked_families(connection: Connection, families: Collection[str]) -> frozenset[str]:
+    """Say which of these families have a revoked token; none of the others is revoked before the commit."""
+    rows = connection.execute(_SHARE_FAMILIES, {"of_families": list(families)}).all()
+    return frozenset(family for family, revoked_at in rows if revoked_at is not None)
 
 
 def revoke_client(connection: Connection, client_id: str, at: int) -> int:
