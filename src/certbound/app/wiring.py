@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from starlette.routing import BaseRoute
 
+from certbound.app.self_registration import make_registrations
 from certbound.authority.blocked_list import BlockedList
 from certbound.authority.client_keys import ClientKeySets
 from certbound.authority.deciding import Decider
@@ -94,10 +95,11 @@ def make_worker(settings: Settings) -> Worker:
     policy = _policy(settings)
     way_out = _way_out(settings)
     outbound = Outbound(**way_out), Outbound(**way_out)
+    decider = _decider(*outbound)
     registered = Registered(
         store,
         master_key,
-        _decider(*outbound),
+        decider,
         methods=policy.methods,
         issuer=policy.issuer,
         max_age=settings.store.max_snapshot_age,
@@ -117,6 +119,7 @@ def make_worker(settings: Settings) -> Worker:
             sealed=Sealed(master_key, time.time),
             mtls_alias=settings.oauth.mtls_endpoint_aliases,
             max_body=settings.limits.request_body,
+            registrations=make_registrations(settings, policy, store, outbound[0], decider),
         ),
         "metrics": metrics_routes(store, time.time),
     }

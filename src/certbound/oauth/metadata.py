@@ -31,6 +31,7 @@ JWKS_PATH = "/oauth2/jwks"
 BLOCKED_PATH = "/oauth2/blocked"
 INTROSPECTION_PATH = "/oauth2/introspect"
 REVOCATION_PATH = "/oauth2/revoke"
+REGISTRATION_PATH = "/oauth2/register"
 # An alias of one that people come to would have their browsers ask them for certificates.
 ENDPOINTS = (
     Endpoint("authorization_endpoint", AUTHORIZATION_PATH, called_by_clients=False),
@@ -40,6 +41,7 @@ ENDPOINTS = (
     Endpoint("introspection_endpoint", INTROSPECTION_PATH, called_by_clients=True),
     Endpoint("revocation_endpoint", REVOCATION_PATH, called_by_clients=True),
 )
+_REGISTRATION = Endpoint("registration_endpoint", REGISTRATION_PATH, called_by_clients=True)
 
 
 def well_known_paths(issuer: str) -> tuple[str, ...]:
@@ -54,14 +56,16 @@ def server_metadata(
     grant_types: Sequence[str],
     methods: Collection[AuthenticationMethod],
     mtls_alias: str | None,
+    registers: bool = False,
 ) -> dict[str, Any]:
     """Build the metadata document. `mtls_alias` is the base URL for clients with certificates (RFC 8705 section 5)."""
     base = issuer.rstrip("/")
+    served = (*ENDPOINTS, _REGISTRATION) if registers else ENDPOINTS
     offered = [method for method in AuthenticationMethod if method in methods]
     proving = [method for method in offered if method is not AuthenticationMethod.NONE]
     document: dict[str, Any] = {
         "issuer": issuer,
-        **{endpoint.name: base + endpoint.path for endpoint in ENDPOINTS},
+        **{endpoint.name: base + endpoint.path for endpoint in served},
         "jwks_uri": base + JWKS_PATH,
         METADATA_MEMBER: base + BLOCKED_PATH,
         "response_types_supported": list(RESPONSE_TYPES),
@@ -83,6 +87,6 @@ def server_metadata(
     if mtls_alias is not None:
         alias = mtls_alias.rstrip("/")
         document["mtls_endpoint_aliases"] = {
-            endpoint.name: alias + endpoint.path for endpoint in ENDPOINTS if endpoint.called_by_clients
+            endpoint.name: alias + endpoint.path for endpoint in served if endpoint.called_by_clients
         }
     return document

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from certbound.authority.blocked_list import BlockedList
 from certbound.authority.registered import Registered
+from certbound.authority.registrations import Registrations
 from certbound.authority.tokens.answers import ClientAnswers, PeopleAnswers
 from certbound.authority.tokens.context import Policy
 from certbound.authority.tokens.issuing import offered_grants
@@ -16,6 +17,7 @@ from certbound.oauth.metadata import (
     JWKS_PATH,
     LOGOUT_PATH,
     PUSHED_REQUEST_PATH,
+    REGISTRATION_PATH,
     REVOCATION_PATH,
     TOKEN_PATH,
     server_metadata,
@@ -26,6 +28,7 @@ from certbound.web.oauth.blocked import BlockedEndpoint
 from certbound.web.oauth.client_endpoint import ClientEndpoint
 from certbound.web.oauth.discovery import JWKSEndpoint, MetadataEndpoint
 from certbound.web.oauth.logout import LogoutPages
+from certbound.web.oauth.register import RegistrationEndpoint
 from certbound.web.signin.consents import PATH as CONSENTS_PATH
 from certbound.web.signin.consents import ConsentPages
 from certbound.web.signin.endpoint import BrowserEndpoint
@@ -45,13 +48,18 @@ def oauth_routes(
     sealed: Sealed,
     mtls_alias: str | None,
     max_body: int,
+    registrations: Registrations | None = None,
 ) -> list[Route]:
     """Make the routes below the issuer's path; `mtls_alias` is the base URL for clients with certificates.
 
     `max_body` is in bytes.
     """
     document = server_metadata(
-        policy.issuer, grant_types=offered_grants(policy), methods=policy.methods, mtls_alias=mtls_alias
+        policy.issuer,
+        grant_types=offered_grants(policy),
+        methods=policy.methods,
+        mtls_alias=mtls_alias,
+        registers=registrations is not None,
     )
     base = urlsplit(policy.issuer).path.rstrip("/")
     metadata = MetadataEndpoint(document)
@@ -67,10 +75,17 @@ def oauth_routes(
         ),
         Route(base + PUSHED_REQUEST_PATH, pushing.post, methods=["POST"]),
         *_people_routes(base, policy.issuer, people, registered, sealed, max_body=max_body),
+        *_registration_routes(base, registrations, max_body),
         Route(base + JWKS_PATH, JWKSEndpoint(registered).get),
         Route(base + BLOCKED_PATH, BlockedEndpoint(blocked).get),
         *(Route(path, metadata.get) for path in well_known_paths(policy.issuer)),
     ]
+
+
+def _registration_routes(base: str, registrations: Registrations | None, max_body: int) -> list[Route]:
+    if registrations is None:
+        return []
+    return RegistrationEndpoint(registrations, max_body=max_body).routes(base + REGISTRATION_PATH)
 
 
 def _people_routes(
