@@ -29,7 +29,7 @@ from certbound.jose.jwks import parse_jwks
 from certbound.jose.jwt import unverified_claims
 from certbound.oauth.access_token import TokenResponse
 from certbound.oauth.authentication import Decision
-from certbound.oauth.client_assertion import ASSERTION_TYPE
+from certbound.oauth.client_assertion import ASSERTION_TYPE, CLOCK_SECONDS
 from certbound.oauth.credentials import Credentials, ShownMethod
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import parse_form
@@ -139,15 +139,16 @@ async def test_one_of_50_parallel_uses_on_two_workers_succeeds(shared_store: Sto
 
 
 @pytest.mark.threat("37")
-async def test_a_used_assertion_is_remembered_until_it_is_refused_for_its_age(signer: House) -> None:
+async def test_a_used_assertion_is_remembered_until_every_worker_refuses_it_for_its_age(signer: House) -> None:
     shown = assertion(signer, exp=signer.now + 59.5)
     assert (await ask(signer, shown)).access_token
-    assert used(signer) == [("client_assertion", signer.now + 60)]
+    assert used(signer) == [("client_assertion", signer.now + 60 + CLOCK_SECONDS)]
     for seconds, check in ((59, "assertion_unused"), (60, "assertion_exp")):
         began, signer.now = signer.now, signer.now + seconds
-        signer.store.write(partial(once.delete_expired, now=signer.now, limit=10))
+        signer.store.write(partial(once.delete_expired, now=signer.now + CLOCK_SECONDS - 1, limit=10))
         assert await refused(signer, shown) == ("invalid_client", [check])
         signer.now = began
+    signer.store.write(partial(once.delete_expired, now=signer.now + 60 + CLOCK_SECONDS, limit=10))
     assert used(signer) == []
 
 
@@ -327,6 +328,23 @@ async def test_a_key_published_just_now_is_known_after_one_more_fetch_and_strang
     passed = 31.0
     assert (await decide(worker, assertion(house, NEXT, kid="2"))).client is not None
     assert [check.check for check in (await decide(worker, assertion(house))).failed] == ["assertion_key"]
+    assert len(server.requests) == 2
+
+
+async def test_a_new_key_is_looked_for_too_where_assertions_name_none(
+    house: House, worker: Registered, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = 0.0
+    monkeypatch.setattr(client_keys, "monotonic", lambda: time.monotonic() + passed)
+
+    def unnamed(key: Private) -> str:
+        return signed({"alg": "ES256"}, dict(unverified_claims(assertion(house))), key)
+
+    assert (await decide(worker, unnamed(MINE))).client is not None
+    server.says(published(public_jwk(NEXT)))
+    passed = 31.0
+    assert (await decide(worker, unnamed(NEXT))).client is not None
+    assert (await decide(worker, unnamed(MINE))).client is None
     assert len(server.requests) == 2
 
 

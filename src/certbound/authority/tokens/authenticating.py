@@ -12,7 +12,7 @@ from certbound.certificates.certificate import parse_certificate
 from certbound.certificates.check import Check
 from certbound.certificates.presented import PresentedChain
 from certbound.oauth.authentication import AuthenticatedClient, Decision
-from certbound.oauth.client_assertion import Assertion
+from certbound.oauth.client_assertion import CLOCK_SECONDS, Assertion
 from certbound.oauth.credentials import Credentials, read_credentials
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import Form, printable
@@ -84,8 +84,10 @@ class ClientAuthenticator:
 
     async def _use_up(self, decision: Decision, assertion: Assertion, client_id: str) -> Decision:
         """Turn an acceptance by an assertion that was used before into a refusal (RFC 7523 section 3)."""
+        # Where another worker's clock is behind, the assertion is good for longer.
+        forgotten_at = assertion.expires_at + CLOCK_SECONDS
         unused = await self._store.writing(
-            partial(once.use, kind=ASSERTIONS, parts=(client_id, assertion.jti), expires_at=assertion.expires_at)
+            partial(once.use, kind=ASSERTIONS, parts=(client_id, assertion.jti), expires_at=forgotten_at)
         )
         found = "not used before" if unused else "used before"
         check = Check("assertion_unused", unused, "an assertion not used before", found, "RFC 7523 section 3")
