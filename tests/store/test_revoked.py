@@ -24,6 +24,14 @@ def test_a_revoked_token_stays_revoked_until_it_has_run_out(store: Store) -> Non
     assert not store.read(partial(revoked.is_revoked, jti="a"))
 
 
+def test_a_client_that_revokes_many_tokens_keeps_out_those_of_no_other(store: Store) -> None:
+    many = [RevokedToken(f"many-{number}", "many", 100, 400 + number) for number in range(20)]
+    few = [RevokedToken("few", "few", 90, 300), RevokedToken("old", "few", 90, 150)]
+    store.write(partial(revoked.add, revoked=[*many, *few]))
+    assert store.read(partial(revoked.living, now=200, limit=3)) == ("many-19", "few", "many-18")
+    assert len(store.read(partial(revoked.living, now=200, limit=50))) == 21
+
+
 def test_a_grants_living_access_tokens_are_revoked_and_no_others(store: Store) -> None:
     rows = [token("mine", "f"), token("old", "f", expires_at=50), token("other", "g"), token("none")]
     store.write(partial(tokens.add_issued_tokens, tokens=rows))

@@ -22,7 +22,7 @@ MAX_OBTAINED = 1000
 MAX_UNBOUND = 10_000
 """How many living tokens without binding a block denies one by one, those that expire last; more are only logged."""
 MAX_REVOKED = 50_000
-"""How many revoked tokens APIs are told of, those with the most time left first; introspection knows all."""
+"""How many revoked tokens APIs are told of, a share of each client's; introspection knows all."""
 UNSETTLED_SECONDS = 10
 """How long after a block the tokens that were under way when it came may still be turning up in the trail."""
 

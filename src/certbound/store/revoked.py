@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, text
+from sqlalchemy import Select, bindparam, func, select, text
 
 from certbound.store import rows
 from certbound.store.engine import Connection
@@ -29,10 +29,11 @@ _ADD = text(
     f" VALUES (:{', :'.join(table.c.keys())}) ON CONFLICT DO NOTHING"
 )
 _IS_REVOKED = select(table.c.jti).where(table.c.jti == bindparam("of_jti"))
+_BY_CLIENT = func.row_number().over(partition_by=table.c.client_id, order_by=(table.c.expires_at.desc(), table.c.jti))
 _LIVING = (
     select(table.c.jti)
     .where(table.c.expires_at > bindparam("moment"))
-    .order_by(table.c.expires_at.desc())
+    .order_by(_BY_CLIENT, table.c.expires_at.desc())
     .limit(bindparam("most"))
 )
 _ISSUED = select(issued_token.c.jti, issued_token.c.client_id, issued_token.c.expires_at).where(
@@ -74,7 +75,10 @@ def is_revoked(connection: Connection, jti: str) -> bool:
 
 
 def living(connection: Connection, now: int, *, limit: int) -> tuple[str, ...]:
-    """Name the revoked tokens that have not run out, those with the most time left first."""
+    """Name the revoked tokens that have not run out, those with the most time left first.
+
+    Where there are more than `limit`, every client has its share: none that revokes many keeps out those of another.
+    """
     return tuple(connection.execute(_LIVING, {"moment": now, "most": limit}).scalars())
 
 
