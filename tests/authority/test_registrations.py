@@ -514,6 +514,9 @@ async def test_of_software_that_there_is_one_of_a_second_is_refused(desk: Desk) 
     again: dict[str, Any] = {"software_statement": statement(SINGLE, software_version="1", iat=1)}
     assert await refusal(desk.register(**SELF_SIGNED, **again)) == "unapproved_software_statement"
     assert await desk.register(**SELF_SIGNED, software_statement=statement(SINGLE, software_version="2"))
+    renewed: dict[str, Any] = {"software_statement": statement(SINGLE, software_version="2")}
+    assert await refusal(desk.replace(first, **SELF_SIGNED, **renewed)) == "unapproved_software_statement"
+    assert await desk.replace(first, **SELF_SIGNED, **again)
     await desk.delete(first)
     assert await desk.register(**SELF_SIGNED, **again)
 

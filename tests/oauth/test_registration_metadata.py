@@ -126,6 +126,13 @@ def test_a_member_of_another_type_is_refused(member: dict[str, Any]) -> None:
     assert code(**member) == "invalid_client_metadata"
 
 
+@pytest.mark.parametrize("text", ['"\\ud800"', "1e999", "-1e999"])
+def test_what_could_be_read_but_never_written_is_refused_wherever_it_stands(text: str) -> None:
+    for place in ('{"x": %s}', '{"jwks": {"keys": [], "x": [%s]}}', '{"client_name": %s}'):
+        document = read_document((place % text).encode(), JSON)
+        assert refusal(read_metadata, document, client_id="c1")[0] == "invalid_client_metadata"
+
+
 @pytest.mark.req("7591-01", "7591-08")
 def test_redirect_uris_have_a_code_of_their_own() -> None:
     assert code(redirect_uris="https://app.example/cb") == "invalid_redirect_uri"

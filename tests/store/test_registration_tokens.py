@@ -86,10 +86,12 @@ def test_the_token_of_a_client_goes_with_it(filled: Store) -> None:
 
 
 def test_a_statement_is_kept_and_its_software_found(filled: Store) -> None:
-    filled.write(partial(stored.keep_statement, token_sha256=OWN.token_sha256, statement="d.e.f"))
-    assert load(filled, OWN) == replace(OWN, statement="d.e.f")
-    assert filled.read(partial(stored.has_software, software="software"))
-    assert not filled.read(partial(stored.has_software, software="other"))
+    filled.write(partial(stored.keep_statement, token_sha256=OWN.token_sha256, statement="d.e.f", software="new"))
+    assert load(filled, OWN) == replace(OWN, statement="d.e.f", software="new")
+    found = partial(stored.others_have_software, token_sha256=INITIAL.token_sha256)
+    assert filled.read(partial(found, software="new"))
+    assert not filled.read(partial(found, software="software"))
+    assert not filled.read(partial(stored.others_have_software, token_sha256=OWN.token_sha256, software="new"))
 
 
 @pytest.mark.req("7592-03")

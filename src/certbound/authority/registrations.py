@@ -136,8 +136,7 @@ class Registrations:
             if initial is not None and not stored_tokens.use(connection, initial.token_sha256, now):
                 raise _invalid_token("the initial access token is used up")
             made = clients.register(connection, request, known_grants=self._policy.grants, actor=actor, now=now)
-            if stated.is_single and stored_tokens.has_software(connection, str(stated.software)):
-                raise unapproved_statement("this software is registered already, and there is one of it only")
+            _check_single(connection, stated, digest(access_token))
             granted = Granted(client_id, ceiling, stated.statement, stated.software)
             add_access_token(connection, access_token, granted, now)
             return made
@@ -176,7 +175,8 @@ class Registrations:
                 actor=f"client:{client_id}",
                 now=now,
             )
-            stored_tokens.keep_statement(connection, found.token_sha256, stated.statement)
+            _check_single(connection, stated, found.token_sha256)
+            stored_tokens.keep_statement(connection, found.token_sha256, stated.statement, stated.software)
             return made
 
         made = await self._write(work)
@@ -317,6 +317,12 @@ def _own_token(
     if client.disabled:
         raise OAuthError("insufficient_scope", "the client is disabled: its registration is not its own just now")
     return found, client
+
+
+def _check_single(connection: Connection, stated: _Stated, token_sha256: bytes) -> None:
+    """Refuse a second client of software that there is one of; administrative changes come one after the other."""
+    if stated.is_single and stored_tokens.others_have_software(connection, token_sha256, str(stated.software)):
+        raise unapproved_statement("this software is registered already, and there is one of it only")
 
 
 def _check_secret(document: Mapping[str, Any], client: Client) -> None:

@@ -60,6 +60,7 @@ def read_metadata(document: Mapping[str, Any], *, client_id: str) -> Registratio
     A member that is null is absent (RFC 7592 section 2.2), and one that is not known here is passed over. Without
     `grant_types` a client with redirect URIs gets `authorization_code`, and another one what its method allows.
     """
+    _check_writable(document)
     given = _Members(document)
     if given.object("jwks") is not None and given.text("jwks_uri") is not None:
         refuse("jwks_uri", "give either jwks or jwks_uri, not both")
@@ -150,6 +151,14 @@ def _check_responses(asked: tuple[str, ...] | None, grants: tuple[str, ...]) -> 
     """Hold response types and grants to each other (RFC 7591 section 2.1)."""
     if asked is not None and asked != (("code",) if "authorization_code" in grants else ()):
         refuse("response_types", "it is [code] for a client with the grant authorization_code, and empty for others")
+
+
+def _check_writable(document: Mapping[str, Any]) -> None:
+    """Refuse what Python reads and nobody can write again: half a surrogate pair, numbers beyond every float."""
+    try:
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        raise OAuthError("invalid_client_metadata", "the metadata holds what cannot be written as JSON") from None
 
 
 class _Members:

@@ -41,8 +41,14 @@ _USE = (
     .where(table.c.token_sha256 == bindparam("digest"), _INITIAL, table.c.uses_left > 0, _LIVES)
     .values(uses_left=table.c.uses_left - 1)
 )
-_STATE = update(table).where(table.c.token_sha256 == bindparam("digest")).values(statement=bindparam("new_statement"))
-_OF_SOFTWARE = select(table.c.id).where(table.c.software == bindparam("of_software"))
+_STATE = (
+    update(table)
+    .where(table.c.token_sha256 == bindparam("digest"))
+    .values(statement=bindparam("new_statement"), software=bindparam("new_software"))
+)
+_OF_SOFTWARE = select(table.c.id).where(
+    table.c.software == bindparam("of_software"), table.c.token_sha256 != bindparam("digest")
+)
 _LIST = select(*_COLUMNS).where(_INITIAL).order_by(table.c.created_at, table.c.id)
 _REMOVE = delete(table).where(table.c.id == bindparam("of_id"), _INITIAL)
 _DELETE = rows.delete_expired(table)
@@ -64,14 +70,14 @@ def use(connection: Connection, token_sha256: bytes, now: int) -> bool:
     return connection.execute(_USE, {"digest": token_sha256, "moment": now}).rowcount == 1
 
 
-def keep_statement(connection: Connection, token_sha256: bytes, statement: str | None) -> None:
+def keep_statement(connection: Connection, token_sha256: bytes, statement: str | None, software: str | None) -> None:
     """Put the statement that a client's registration now rests on in the place of the old one."""
-    connection.execute(_STATE, {"digest": token_sha256, "new_statement": statement})
+    connection.execute(_STATE, {"digest": token_sha256, "new_statement": statement, "new_software": software})
 
 
-def has_software(connection: Connection, software: str) -> bool:
-    """Say whether a client registered itself as this software."""
-    return connection.execute(_OF_SOFTWARE, {"of_software": software}).first() is not None
+def others_have_software(connection: Connection, token_sha256: bytes, software: str) -> bool:
+    """Say whether a client registered itself as this software, but for the one that has this token."""
+    return connection.execute(_OF_SOFTWARE, {"of_software": software, "digest": token_sha256}).first() is not None
 
 
 def initial(connection: Connection) -> tuple[RegistrationToken, ...]:
