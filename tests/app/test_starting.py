@@ -3,6 +3,7 @@ import errno
 import logging
 import os
 import sqlite3
+import time
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
@@ -17,7 +18,7 @@ from certbound.app.logs import configure_logging
 from certbound.app.replacing import Replaceable
 from certbound.app.serving import check_before_start
 from certbound.app.wiring import StartError, Worker, make_worker
-from certbound.authority import trust, trust_policies
+from certbound.authority import keys, trust, trust_policies
 from certbound.authority.trust_policies import PolicyChanges
 from certbound.certificates.files import read_certificate
 from certbound.config.loading import load_settings
@@ -65,6 +66,27 @@ def test_a_start_without_a_signing_key_is_refused(config: Path) -> None:
         connection.execute("DELETE FROM signing_key")
     connection.close()
     assert "certbound keys rotate" in refusal(config)
+
+
+def test_a_start_is_refused_where_no_key_signs_by_the_algorithm_that_is_set(config: Path) -> None:
+    rewrite(config, "[oauth]", '[oauth]\nsigning_algorithm = "RS256"')
+    assert "there is no signing key: run" in refusal(config)
+
+
+async def test_tokens_are_signed_by_the_algorithm_that_is_set(config: Path) -> None:
+    made: dict[str, str] = {}
+    settings = load_settings(config, {})
+    master_key = (config.parent / "master.key").read_bytes()
+    with Store(settings.store.url) as store:
+        by: dict[str, Any] = {"algorithm": "EdDSA", "actor": "tester", "now": int(time.time()), "ahead": 0}
+        store.write(partial(keys.rotate, master_key=master_key, **by))
+    for algorithm in ("ES256", "EdDSA"):
+        rewrite(config, "[oauth]", f'[oauth]\nsigning_algorithm = "{algorithm}"')
+        worker = make_worker(load_settings(config, {}))
+        async with worker.alive():
+            made[algorithm] = worker.registered.signing_key.algorithm
+        rewrite(config, f'[oauth]\nsigning_algorithm = "{algorithm}"', "[oauth]")
+    assert made == {"ES256": "ES256", "EdDSA": "EdDSA"}
 
 
 def test_a_start_on_an_empty_database_is_refused(config: Path) -> None:
