@@ -130,6 +130,14 @@ async def test_nobody_gets_a_token_over_a_connection_with_what_is_blocked(
     assert (await ask(STOLEN)).access_token
 
 
+async def test_no_reason_keeps_a_block_from_being_made(shared_house: House) -> None:
+    reasons = ("a\0\x1b[2J\udcff\u202eb", "a??[2J??b"), ("x" * 5000, "x" * 1000)
+    for kind, (reason, kept) in zip(KINDS, reasons, strict=True):
+        made = block(shared_house, kind, reason=reason)
+        assert made.block.reason == kept
+        assert shared_house.store.read(partial(blocks.existing, block_id=made.block.id)) == made.block
+
+
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_renewed_certificate_of_a_blocked_key_is_blocked_and_of_a_blocked_certificate_is_not(
     house: House, method: str

@@ -23,6 +23,8 @@ MAX_UNBOUND = 10_000
 """How many living tokens without binding a block denies one by one, those that expire last; more are only logged."""
 MAX_REVOKED = 50_000
 """How many revoked tokens APIs are told of, a share of each client's; introspection knows all."""
+MAX_REASON = 1000
+"""Characters of a reason."""
 UNSETTLED_SECONDS = 10
 """How long after a block the tokens that were under way when it came may still be turning up in the trail."""
 
@@ -51,16 +53,17 @@ class Blocking:
 def block(connection: Connection, kind: Kind, sha256: str, *, reason: str, actor: str, now: int) -> Blocking:
     """Refuse a certificate, or every certificate of a key, for every client and method, and revoke what it obtained.
 
-    `sha256` is lower-case hex: of the certificate's DER, or of the key's SubjectPublicKeyInfo. Raises BlockError.
+    `sha256` is lower-case hex: of the certificate's DER, or of the key's SubjectPublicKeyInfo. Of the `reason` as much
+    is kept as can be. Raises BlockError.
     """
     revision.bump(connection)
     if (there := stored_blocks.find_in_force(connection, kind, sha256)) is not None:
         raise BlockError(f"it is blocked already, by {there.id}: see `certbound block list`")
-    made = Block(_new_id(), kind, sha256, reason, actor, now)
+    made = Block(_new_id(), kind, sha256, _plain(reason), actor, now)
     stored_blocks.add(connection, made)
     count = stored_tokens.revoke_obtained_with(connection, **_of(made), at=now)
     found = obtained(connection, made)
-    detail = {"kind": kind, "sha256": sha256, "reason": reason, "refresh_tokens_revoked": count}
+    detail = {"kind": kind, "sha256": sha256, "reason": made.reason, "refresh_tokens_revoked": count}
     record(connection, at=now, actor=actor, action="block.made", target=made.id, detail=detail)
     return Blocking(made, count, found)
 
@@ -136,6 +139,11 @@ def _living_unbound(connection: Connection, in_force: Sequence[Block], now: int)
 
 def _of(one: Block) -> dict[str, str]:
     return {"certificate_sha256" if one.kind == "certificate" else "spki_sha256": one.sha256}
+
+
+def _plain(reason: str) -> str:
+    """Give a reason that any database and terminal bears: a block must not fail for how it is explained."""
+    return "".join(c if c.isprintable() else "?" for c in reason[:MAX_REASON])
 
 
 def _new_id() -> str:
