@@ -16,7 +16,7 @@ SCRIPT = "document.forms[0].submit()"
 """All the script there is: it sends the answer of response_mode=form_post on, which a button does without it."""
 _SCRIPT_SOURCE = f"'sha256-{b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
 _STYLESHEET = resources.files("certbound.web.signin").joinpath("signin.css").read_bytes()
-_STYLESHEET_PATH = f"/oauth2/static/signin.{hashlib.sha256(_STYLESHEET).hexdigest()[:16]}.css"
+STYLESHEET_PATH = f"/oauth2/static/signin.{hashlib.sha256(_STYLESHEET).hexdigest()[:16]}.css"
 """With a hash of what it holds, so that it may be kept for good."""
 _KEPT_SECONDS = 31_536_000
 _TRANSPORT_SECONDS = 31_536_000
@@ -50,7 +50,7 @@ class Pages:
     ) -> HTMLResponse:
         """Make a page from its template; `send_to` is the redirect URI that its form may end up at."""
         text = self._templates.get_template(f"{name}.html").render(
-            server=self._server, stylesheet=self._base + _STYLESHEET_PATH, **values
+            server=self._server, stylesheet=self._base + STYLESHEET_PATH, **values
         )
         headers = self.headers | {"Content-Security-Policy": _security_policy(send_to, script=script)}
         return HTMLResponse(text, status_code=status, headers=headers)
@@ -70,7 +70,7 @@ class Pages:
 
     def routes(self) -> list[Route]:
         """Make the route of the style sheet."""
-        return [Route(self._base + _STYLESHEET_PATH, _stylesheet)]
+        return [Route(self._base + STYLESHEET_PATH, _stylesheet)]
 
 
 async def _stylesheet(_request: Request) -> Response:
