@@ -1,24 +1,18 @@
 """What is known of people: claims in the words of OpenID Connect Core section 5.1, and any others."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from certbound.authority.people import PersonError, existing
 from certbound.authority.records import record
+from certbound.oauth.userinfo import CLAIM_NAME, SAID_BY_SERVER
 from certbound.store import people as stored_people
 from certbound.store.engine import Connection
 
 MAX_ATTRIBUTES = 100
 MAX_LENGTH = 16_384
 """Characters of them all as JSON."""
-_NAME = re.compile(r"[!-~]{1,255}")
-#: What tokens say of themselves and of signing in; nobody is called otherwise than by their own `sub`.
-_RESERVED = frozenset(
-    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "azp", "auth_time", "nonce", "acr", "amr"}
-    | {"at_hash", "c_hash", "s_hash", "cnf", "act", "client_id", "scope"}
-)
 _TEXTS = frozenset(
     {"name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture"}
     | {"website", "email", "gender", "birthdate", "zoneinfo", "locale", "phone_number"}
@@ -52,9 +46,9 @@ def kind_of(name: str) -> type | None:
 
 
 def _check(name: str, value: Any) -> None:
-    if name in _RESERVED:
+    if name in SAID_BY_SERVER:
         raise PersonError(f"{name} cannot be an attribute: the server says it itself")
-    if _NAME.fullmatch(name) is None:
+    if CLAIM_NAME.fullmatch(name) is None:
         raise PersonError(f"{name!r} is no name of an attribute: 1 to 255 visible ASCII characters")
     kind = kind_of(name)
     if kind is not None and type(value) is not kind:

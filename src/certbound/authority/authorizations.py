@@ -5,7 +5,7 @@ once.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from certbound.authority import sessions
 from certbound.authority.records import record
@@ -22,13 +22,15 @@ from certbound.store.sessions import Consent, Session
 class Allowed:
     """What the person in `session` allowed: `request`, with as much of its scopes as it now has.
 
-    `request_uri` is where the request was pushed, `consented` whether the person was asked for it just now.
+    `request_uri` is where the request was pushed, `consented` whether the person was asked for it just now; `claims`
+    are those that were asked for by name, beside what the scopes give.
     """
 
     request: AuthorizationRequest
     session: Session
     request_uri: str | None = None
     consented: bool = False
+    claims: tuple[str, ...] = ()
 
 
 def push_request(connection: Connection, request: AuthorizationRequest, *, lifetime: int, now: int) -> str:
@@ -85,17 +87,19 @@ def issue_code(connection: Connection, allowed: Allowed, *, lifetime: int, now: 
     )
     codes.add_code(connection, kept)
     if allowed.consented:
-        _remember(connection, session.sub, request.client_id, request.scopes, now)
+        _remember(connection, Consent(session.sub, request.client_id, request.scopes, now, allowed.claims))
     detail = {"sub": session.sub, "grant": kept.family, "scope": " ".join(request.scopes), "asked": allowed.consented}
     actor = f"user:{session.sub}"
     record(connection, at=now, actor=actor, action="code.issued", target=request.client_id, detail=detail)
     return code
 
 
-def has_consented(connection: Connection, sub: str, client_id: str, scopes: Iterable[str]) -> bool:
-    """Say whether a person allowed a client all of these scopes before, and has not taken that back."""
+def has_consented(
+    connection: Connection, sub: str, client_id: str, scopes: Iterable[str], claims: Iterable[str] = ()
+) -> bool:
+    """Say whether a person allowed a client all of these scopes and claims before, and has not taken that back."""
     given = stored_sessions.load_consent(connection, sub, client_id)
-    return given is not None and set(scopes) <= set(given.scopes)
+    return given is not None and set(scopes) <= set(given.scopes) and set(claims) <= set(given.claims)
 
 
 def take_back_consent(connection: Connection, sub: str, client_id: str, *, actor: str, now: int) -> bool:
@@ -118,8 +122,11 @@ def _is_client_enabled(connection: Connection, client_id: str) -> bool:
     return stored is not None and not stored.client.disabled
 
 
-def _remember(connection: Connection, sub: str, client_id: str, scopes: tuple[str, ...], now: int) -> None:
-    """Remember these scopes beside those that were allowed before."""
-    before = stored_sessions.load_consent(connection, sub, client_id)
-    together = dict.fromkeys((*(before.scopes if before is not None else ()), *scopes))
-    stored_sessions.give_consent(connection, Consent(sub, client_id, tuple(together), now))
+def _remember(connection: Connection, given: Consent) -> None:
+    """Remember what is allowed beside what was before."""
+    before = stored_sessions.load_consent(connection, given.sub, given.client_id)
+    if before is not None:
+        scopes = tuple(dict.fromkeys((*before.scopes, *given.scopes)))
+        claims = tuple(dict.fromkeys((*before.claims, *given.claims)))
+        given = replace(given, scopes=scopes, claims=claims)
+    stored_sessions.give_consent(connection, given)

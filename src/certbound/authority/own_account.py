@@ -18,6 +18,7 @@ class Permission:
     client_id: str
     client_name: str
     scopes: tuple[str, ...]
+    claims: tuple[str, ...]
     given_at: int
 
 
@@ -42,7 +43,10 @@ class OwnAccount:
     async def permissions(self, sub: str) -> list[Permission]:
         """List what a person allowed, by the name of the client."""
         given = await self._store.reading(partial(stored_sessions.consents, sub=sub))
-        found = [Permission(one.client_id, await self._name(one.client_id), one.scopes, one.given_at) for one in given]
+        found = [
+            Permission(one.client_id, await self._name(one.client_id), one.scopes, one.claims, one.given_at)
+            for one in given
+        ]
         return sorted(found, key=lambda one: (one.client_name.casefold(), one.client_id))
 
     async def take_back(self, sub: str, client_id: str) -> None:

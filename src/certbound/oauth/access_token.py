@@ -29,7 +29,8 @@ class Authorization:
 
     `refreshable` asks for a refresh token beside the access token; it joins the `family` of the one it replaces, whose
     SHA-256 is `redeems` where that one is used up by this answer. `code` is the SHA-256 of the authorization code that
-    is. A refresh token is good for all of `resources`, where they are more than the `audience` of this answer.
+    is. A refresh token is good for all of `resources`, where they are more than the `audience` of this answer. `claims`
+    are those about the subject that were asked for by name, for the UserInfo endpoint.
     """
 
     client_id: str
@@ -43,6 +44,7 @@ class Authorization:
     code: bytes | None = field(default=None, repr=False)
     resources: tuple[str, ...] = ()
     identity: Identity | None = None
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from certbound.jose.jwks import JWKSet
 from certbound.jose.jwt import JWTError, verify
 from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.errors import OAuthError
+from certbound.oauth.userinfo import SAID_BY_SERVER
 
 TOKEN_TYPE = "JWT"
 """The `typ` header: never the one of an access token (RFC 8725 section 3.11)."""
@@ -70,30 +71,8 @@ def id_token_claims(
         "amr": list(user.amr) or None,
         "at_hash": at_hash,
     }
-    others = {name: value for name, value in (claims or {}).items() if name not in _OURS}
+    others = {name: value for name, value in (claims or {}).items() if name not in SAID_BY_SERVER}
     return others | {name: value for name, value in members.items() if value is not None}
-
-
-_OURS = frozenset(
-    {
-        "iss",
-        "sub",
-        "aud",
-        "iat",
-        "exp",
-        "nbf",
-        "jti",
-        "auth_time",
-        "nonce",
-        "acr",
-        "amr",
-        "azp",
-        "at_hash",
-        "c_hash",
-        "s_hash",
-        "cnf",
-    }
-)
 
 
 def left_half_hash(algorithm: str, value: str) -> str:

@@ -27,6 +27,7 @@ from certbound.oauth.id_token import UserAuthentication, read_id_token_hint
 from certbound.oauth.interaction import Step
 from certbound.oauth.redirect_uri import RedirectRefusedError
 from certbound.oauth.registration import Client
+from certbound.oauth.userinfo import claims_beside_scopes
 from certbound.store.engine import StoreConflict
 
 _UNKNOWN = "no client is registered under this client_id"
@@ -41,6 +42,11 @@ class Asked:
     client: Client
     request_uri: str | None = None
     hinted: str | None = None
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims about the user that are asked for by name, beside what the scopes give."""
+        return claims_beside_scopes(self.request.claims, self.request.scopes, self.client.scopes)
 
 
 class Authorizer:
@@ -84,7 +90,7 @@ class Authorizer:
         rules = authorization_policy(self._context.policy, asked.client).profile.rules
         unit = partial(
             authorizations.issue_code,
-            allowed=Allowed(asked.request, signed_in.session, asked.request_uri, consented),
+            allowed=Allowed(asked.request, signed_in.session, asked.request_uri, consented, asked.claims),
             lifetime=min(self._context.policy.code_lifetime, rules.code_lifetime),
             now=int(self._context.clock()),
         )
@@ -141,6 +147,7 @@ class Authorizer:
                 sub=sub,
                 client_id=asked.client.client_id,
                 scopes=asked.request.scopes,
+                claims=asked.claims,
             )
         )
 

@@ -77,6 +77,7 @@ class TokenIssuer:
         policy = self._context.policy
         issued_at = int(self._context.clock())
         jti = new_jti()
+        authorization = _reaching_userinfo(authorization, policy.issuer)
         claims = access_token_claims(
             authorization,
             origin.cnf,
@@ -102,9 +103,11 @@ class TokenIssuer:
             certificate_sha256=origin.certificate_sha256,
             spki_sha256=origin.spki_sha256,
             family=authorization.family,
+            claims=authorization.claims,
         )
         refresh_token = new_refresh_token() if authorization.refreshable else None
-        if authorization.refreshable or authorization.code is not None:
+        # What the UserInfo endpoint looks up must be there when the client has the token.
+        if authorization.refreshable or authorization.code is not None or authorization.claims:
             await self._record(authorization, issued, refresh_token)
         else:
             self._trail.add(issued)
@@ -181,6 +184,21 @@ def _origin(authenticated: AuthenticatedClient, address: str | None) -> Origin:
     return Origin(address, certificate.sha256.hex(), certificate.spki_sha256.hex(), cnf)
 
 
+def _reaching_userinfo(authorization: Authorization, issuer: str) -> Authorization:
+    """Name the issuer in the audience of a user's token with the scope `openid`: its UserInfo endpoint is an API too.
+
+    Whoever wants a token for an API alone asks for one without that scope. What the whole grant reaches stays as it was
+    asked for.
+    """
+    if "openid" not in authorization.scopes or authorization.subject == authorization.client_id:
+        return authorization
+    return replace(
+        authorization,
+        audience=tuple(dict.fromkeys((*authorization.audience, issuer))),
+        resources=authorization.resources or authorization.audience,
+    )
+
+
 def _refresh_row(
     authorization: Authorization, issued: tokens.IssuedToken, refresh_token: str, lifetime: int
 ) -> tokens.RefreshToken:
@@ -197,6 +215,7 @@ def _refresh_row(
         certificate_sha256=issued.certificate_sha256,
         spki_sha256=issued.spki_sha256,
         address=issued.address,
+        claims=authorization.claims,
     )
 
 
@@ -217,7 +236,8 @@ def _replace(
             revoke_grant(connection, issued.family or "", at=at)
             return False
         # However narrow this request was, the new token is good for what the old one was (RFC 6749 section 6).
-        row = replace(row, scope=before.scope, resources=before.resources) if row is not None else None
+        if row is not None:
+            row = replace(row, scope=before.scope, resources=before.resources, claims=before.claims)
     if row is not None:
         tokens.add_refresh_token(connection, row)
     write_batch(connection, [issued])

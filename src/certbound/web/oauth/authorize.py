@@ -133,6 +133,7 @@ class AuthorizationPages:
             client=asked.client.client_name or asked.client.client_id,
             username=signed_in.person.username,
             scopes=worded(scopes),
+            claims=asked.claims,
             apis=self._authorizer.audience(asked) if names_an_api(scopes) else (),
             destination=urlsplit(asked.request.redirect_uri).netloc,
             consents=self._consents,

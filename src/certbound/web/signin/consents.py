@@ -65,4 +65,5 @@ def _shown(permission: Permission) -> dict[str, object]:
         "client": permission.client_name or permission.client_id,
         "since": f"{since:%-d %B %Y}",
         "scopes": worded(permission.scopes),
+        "claims": permission.claims,
     }

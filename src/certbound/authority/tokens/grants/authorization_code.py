@@ -23,11 +23,11 @@ from certbound.oauth.access_token import Authorization, Identity
 from certbound.oauth.audience import narrow_audience
 from certbound.oauth.authentication import AuthenticatedClient
 from certbound.oauth.authorization_request import AuthorizationRequest
-from certbound.oauth.claims_request import ClaimRequest
 from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import Form
 from certbound.oauth.id_token import UserAuthentication
 from certbound.oauth.registration import Client
+from certbound.oauth.userinfo import claims_by_name
 from certbound.store import codes
 from certbound.store.codes import AuthorizationCode
 from certbound.store.engine import Connection
@@ -60,7 +60,8 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
         family=found.family,
         code=code_sha256,
         resources=resources,
-        identity=_identity(found, request, signed_in.person.attributes) if "openid" in scopes else None,
+        identity=_identity(found, request, client, signed_in.person.attributes) if "openid" in scopes else None,
+        claims=claims_by_name(request.claims.userinfo, client.scopes) if "openid" in scopes else (),
     )
 
 
@@ -117,11 +118,10 @@ def _reach(
     return reachable, narrow_audience(asked, reachable, "") if asked else reachable
 
 
-def _identity(found: AuthorizationCode, request: AuthorizationRequest, attributes: Mapping[str, Any]) -> Identity:
+def _identity(
+    found: AuthorizationCode, request: AuthorizationRequest, client: Client, attributes: Mapping[str, Any]
+) -> Identity:
+    """Say who signed in; claims that come with a scope are at the UserInfo endpoint (section 5.4)."""
     user = UserAuthentication(found.sub, found.auth_time, sign_in.acr(found.amr), found.amr)
-    return Identity(user, request.nonce, _asked_for(request.claims.id_token, attributes))
-
-
-def _asked_for(asked: Mapping[str, ClaimRequest], attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the claims asked for by name; those that come with a scope are at the UserInfo endpoint (section 5.4)."""
-    return {name: attributes[name] for name in asked if name in attributes}
+    asked = claims_by_name(request.claims.id_token, client.scopes)
+    return Identity(user, request.nonce, {name: attributes[name] for name in asked if name in attributes})

@@ -20,6 +20,7 @@ from certbound.oauth.errors import OAuthError
 from certbound.oauth.form import Form
 from certbound.oauth.registration import Client
 from certbound.oauth.scope import narrow_scope
+from certbound.oauth.userinfo import claims_by_name
 from certbound.store import people, tokens
 from certbound.store.engine import Connection
 
@@ -42,17 +43,19 @@ async def authorize(context: GrantContext, authenticated: AuthenticatedClient, f
     still_reachable = tuple(uri for uri in found.resources if uri in context.policy.resources(client))
     if not still_reachable:
         raise OAuthError("invalid_target", "the client may not ask for a token for any resource of this grant any more")
+    scopes = still_allowed if form.get("scope") is None else narrow_scope(form.get("scope"), still_allowed)
     return Authorization(
         client_id=client.client_id,
         subject=found.sub,
         grant_type=GRANT_TYPE,
-        scopes=still_allowed if form.get("scope") is None else narrow_scope(form.get("scope"), still_allowed),
+        scopes=scopes,
         audience=narrow_audience(form.all("resource"), still_reachable, "")
         if form.all("resource")
         else still_reachable,
         refreshable=client.is_public,
         family=found.family,
         redeems=token_sha256 if client.is_public else None,
+        claims=claims_by_name(found.claims, client.scopes) if "openid" in scopes else (),
     )
 
 
