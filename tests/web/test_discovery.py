@@ -34,6 +34,7 @@ async def test_the_metadata_document_has_these_members(face: Face) -> None:
         "token_endpoint": f"{ISSUER}/oauth2/token",
         "introspection_endpoint": f"{ISSUER}/oauth2/introspect",
         "revocation_endpoint": f"{ISSUER}/oauth2/revoke",
+        "userinfo_endpoint": f"{ISSUER}/oauth2/userinfo",
         "jwks_uri": f"{ISSUER}/oauth2/jwks",
         "certbound_blocked_endpoint": f"{ISSUER}/oauth2/blocked",
         "response_types_supported": ["code"],
@@ -43,6 +44,7 @@ async def test_the_metadata_document_has_these_members(face: Face) -> None:
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_parameter_supported": True,
         "request_uri_parameter_supported": False,
+        "scopes_supported": ["openid", "offline_access", "profile", "email", "address", "phone"],
         "tls_client_certificate_bound_access_tokens": True,
     }
 
@@ -56,6 +58,7 @@ async def test_aliases_name_the_endpoints_that_clients_call_and_no_other(face: F
         "token_endpoint": "https://mtls.as.example/oauth2/token",
         "introspection_endpoint": "https://mtls.as.example/oauth2/introspect",
         "revocation_endpoint": "https://mtls.as.example/oauth2/revoke",
+        "userinfo_endpoint": "https://mtls.as.example/oauth2/userinfo",
     }
     assert set(document["mtls_endpoint_aliases"]) <= set(document)
 

@@ -19,7 +19,7 @@ from certbound.authority import blocks, clients, keys
 from certbound.authority.deciding import Decided, Decider
 from certbound.certificates.presented import PresentedChain
 from certbound.jose.jwks import JWKSet, jwks_document, parse_jwks
-from certbound.jose.keys import SigningKey
+from certbound.jose.keys import ALGORITHMS, SigningKey
 from certbound.oauth.authentication import Decision, Known
 from certbound.oauth.blocking import Blocked
 from certbound.oauth.credentials import Credentials
@@ -89,6 +89,12 @@ class Registered:
             rotate = f"certbound keys rotate --algorithm {algorithm}" if algorithm else "certbound keys rotate"
             raise OAuthError("temporarily_unavailable", "no signing key is available", detail=f"run `{rotate}`")
         return key
+
+    @property
+    def signing_algorithms(self) -> tuple[str, ...]:
+        """Name the algorithms that there is a key for which signs now, in the order of preference."""
+        now, ring = self._clock(), self._snapshot.ring
+        return tuple(algorithm for algorithm in ALGORITHMS if ring.signing_key(now, algorithm) is not None)
 
     @property
     def public_jwks(self) -> tuple[dict[str, Any], ...]:

@@ -1,6 +1,6 @@
-"""What the server says of itself (RFC 8414, RFC 8705 sections 3.3 and 5)."""
+"""What the server says of itself (RFC 8414, RFC 8705 sections 3.3 and 5, OpenID Connect Discovery 1.0)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,8 +10,13 @@ from certbound.oauth.authorization_request import PROMPTS, RESPONSE_MODES, RESPO
 from certbound.oauth.blocking import METADATA_MEMBER
 from certbound.oauth.pkce import METHODS
 from certbound.oauth.registration import AuthenticationMethod
+from certbound.oauth.userinfo import CLAIMS_BY_SCOPE
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
+OPENID_WELL_KNOWN = "/.well-known/openid-configuration"
+OPENID_SCOPES = ("openid", "offline_access", *CLAIMS_BY_SCOPE)
+"""The scopes that mean something to the server itself; those of APIs need no registration."""
+_SAID_IN_ID_TOKENS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ JWKS_PATH = "/oauth2/jwks"
 BLOCKED_PATH = "/oauth2/blocked"
 INTROSPECTION_PATH = "/oauth2/introspect"
 REVOCATION_PATH = "/oauth2/revoke"
+USERINFO_PATH = "/oauth2/userinfo"
 REGISTRATION_PATH = "/oauth2/register"
 # An alias of one that people come to would have their browsers ask them for certificates.
 ENDPOINTS = (
@@ -40,14 +46,18 @@ ENDPOINTS = (
     Endpoint("token_endpoint", TOKEN_PATH, called_by_clients=True),
     Endpoint("introspection_endpoint", INTROSPECTION_PATH, called_by_clients=True),
     Endpoint("revocation_endpoint", REVOCATION_PATH, called_by_clients=True),
+    Endpoint("userinfo_endpoint", USERINFO_PATH, called_by_clients=True),
 )
 _REGISTRATION = Endpoint("registration_endpoint", REGISTRATION_PATH, called_by_clients=True)
 
 
-def well_known_paths(issuer: str) -> tuple[str, ...]:
-    """Give the paths of the metadata document: inserted before the issuer's path (RFC 8414 section 3), and after it."""
+def well_known_paths(issuer: str, well_known: str = WELL_KNOWN) -> tuple[str, ...]:
+    """Give the paths of a metadata document: inserted before the issuer's path (RFC 8414 section 3), and after it.
+
+    The second is where OpenID Connect Discovery section 4 looks; RFC 8414 section 5 has clients look in both places.
+    """
     path = urlsplit(issuer).path.rstrip("/")
-    return tuple(dict.fromkeys((WELL_KNOWN + path, path + WELL_KNOWN)))
+    return tuple(dict.fromkeys((well_known + path, path + well_known)))
 
 
 def server_metadata(
@@ -75,6 +85,7 @@ def server_metadata(
         "prompt_values_supported": list(PROMPTS),
         "claims_parameter_supported": True,
         "request_uri_parameter_supported": False,
+        "scopes_supported": list(OPENID_SCOPES),
         "grant_types_supported": list(grant_types),
         "token_endpoint_auth_methods_supported": offered,
         "introspection_endpoint_auth_methods_supported": proving,
@@ -90,3 +101,22 @@ def server_metadata(
             endpoint.name: alias + endpoint.path for endpoint in served if endpoint.called_by_clients
         }
     return document
+
+
+def openid_configuration(
+    document: Mapping[str, Any], *, signing_algorithms: Sequence[str], acr_values: Sequence[str]
+) -> dict[str, Any]:
+    """Build the OpenID provider's document out of the server's: it says the same, and more (Discovery section 3).
+
+    `signing_algorithms` are those that the server has a key for, `acr_values` the classes that it may speak of.
+    """
+    claims = (*_SAID_IN_ID_TOKENS, *(claim for claims in CLAIMS_BY_SCOPE.values() for claim in claims))
+    return {
+        **document,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(signing_algorithms),
+        "acr_values_supported": list(acr_values),
+        "claim_types_supported": ["normal"],
+        "claims_supported": list(claims),
+        "request_parameter_supported": False,
+    }

@@ -18,6 +18,7 @@ from certbound.authority.tokens.issuing import TokenIssuer
 from certbound.authority.tokens.pushing import Pusher
 from certbound.authority.tokens.revocation import Revoker
 from certbound.authority.tokens.shown import ShownTokens
+from certbound.authority.tokens.userinfo import UserInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class ClientAnswers:
     introspector: Introspector
     revoker: Revoker
     pusher: Pusher
+    userinfo: UserInfo
 
     async def token(self, request: ClientRequest) -> Mapping[str, Any]:
         """Answer at the token endpoint (RFC 6749 section 5.1)."""
@@ -74,6 +76,7 @@ def client_answers(
         Introspector(authenticator, shown, context.policy.issuer),
         Revoker(context, authenticator, shown),
         Pusher(context, authenticator),
+        UserInfo(shown, registered, context.policy.issuer),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from certbound.authority.tokens.authenticating import ClientAuthenticator, ClientRequest
-from certbound.authority.tokens.shown import ShownTokens
+from certbound.authority.tokens.shown import ShownTokens, Standing
 from certbound.oauth.access_token import BEARER
 from certbound.oauth.binding import CONFIRMATION_METHOD
 from certbound.oauth.errors import OAuthError
@@ -41,7 +41,7 @@ class Introspector:
         standing = await self._shown.access_token_standing(claims)
         if standing.refusal is not None:
             return INACTIVE
-        return introspection_answer(claims, token_type=BEARER, username=standing.username)
+        return introspection_answer(claims, token_type=BEARER, username=_name(standing))
 
     async def _of_refresh_token(self, token: RefreshToken) -> Mapping[str, Any]:
         standing = await self._shown.refresh_token_standing(token)
@@ -57,4 +57,8 @@ class Introspector:
             "exp": token.expires_at,
             "scope": token.scope,
         }
-        return introspection_answer(claims | binding, token_type=None, username=standing.username)
+        return introspection_answer(claims | binding, token_type=None, username=_name(standing))
+
+
+def _name(standing: Standing) -> str | None:
+    return standing.person.username if standing.person is not None else None

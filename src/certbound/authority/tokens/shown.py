@@ -14,17 +14,24 @@ from certbound.jose.jwt import JWTError, verify
 from certbound.jose.keys import ALGORITHMS
 from certbound.oauth.access_token import TOKEN_TYPE
 from certbound.oauth.binding import CONFIRMATION_METHOD
+from certbound.oauth.registration import Client
 from certbound.store import clients, people, revoked, tokens
 from certbound.store.engine import Connection
+from certbound.store.people import Person
 from certbound.store.tokens import IssuedToken, RefreshToken
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Why a token is not good, for the log; None if it is, and then the name of the person it stands for, if one."""
+    """Why a token is not good, for the log; None if it is, and then whose it is.
+
+    `person` is whom it stands for, if it is not the client itself; `claims` are those asked for by name.
+    """
 
     refusal: str | None
-    username: str | None = None
+    client: Client | None = None
+    person: Person | None = None
+    claims: tuple[str, ...] = ()
 
 
 class ShownTokens:
@@ -76,11 +83,11 @@ def _standing(connection: Connection, token: IssuedToken | RefreshToken) -> Stan
     if obtained_by_blocked(connection, token):
         return Standing("obtained with a certificate that is blocked")
     if token.sub == token.client_id:
-        return Standing(None)
+        return Standing(None, stored.client)
     person = people.load_by_sub(connection, token.sub)
     if person is None or person.disabled:
         return Standing("its person is gone or disabled")
-    return Standing(None, person.username)
+    return Standing(None, stored.client, person, token.claims)
 
 
 def _as_issued(claims: Mapping[str, Any]) -> IssuedToken:

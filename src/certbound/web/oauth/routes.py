@@ -16,19 +16,22 @@ from certbound.oauth.metadata import (
     INTROSPECTION_PATH,
     JWKS_PATH,
     LOGOUT_PATH,
+    OPENID_WELL_KNOWN,
     PUSHED_REQUEST_PATH,
     REGISTRATION_PATH,
     REVOCATION_PATH,
     TOKEN_PATH,
+    USERINFO_PATH,
     server_metadata,
     well_known_paths,
 )
 from certbound.web.oauth.authorize import AuthorizationPages
 from certbound.web.oauth.blocked import BlockedEndpoint
 from certbound.web.oauth.client_endpoint import ClientEndpoint
-from certbound.web.oauth.discovery import JWKSEndpoint, MetadataEndpoint
+from certbound.web.oauth.discovery import JWKSEndpoint, MetadataEndpoint, OpenIDConfigurationEndpoint
 from certbound.web.oauth.logout import LogoutPages
 from certbound.web.oauth.register import RegistrationEndpoint
+from certbound.web.oauth.userinfo import METHODS, UserInfoEndpoint
 from certbound.web.signin.consents import PATH as CONSENTS_PATH
 from certbound.web.signin.consents import ConsentPages
 from certbound.web.signin.endpoint import BrowserEndpoint
@@ -62,7 +65,7 @@ def oauth_routes(
         registers=registrations is not None,
     )
     base = urlsplit(policy.issuer).path.rstrip("/")
-    metadata = MetadataEndpoint(document)
+    metadata, openid = MetadataEndpoint(document), OpenIDConfigurationEndpoint(document, registered)
     pushing = ClientEndpoint(answering.pushed_request, max_body=max_body, status=201)
     return [
         *(
@@ -78,7 +81,9 @@ def oauth_routes(
         *_registration_routes(base, registrations, max_body),
         Route(base + JWKS_PATH, JWKSEndpoint(registered).get),
         Route(base + BLOCKED_PATH, BlockedEndpoint(blocked).get),
+        Route(base + USERINFO_PATH, UserInfoEndpoint(answering.userinfo).ask, methods=METHODS),
         *(Route(path, metadata.get) for path in well_known_paths(policy.issuer)),
+        *(Route(path, openid.get) for path in well_known_paths(policy.issuer, OPENID_WELL_KNOWN)),
     ]
 
 
