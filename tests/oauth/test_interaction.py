@@ -66,6 +66,12 @@ def test_a_sign_in_may_not_be_older_than_the_client_says(max_age: int, expected:
     assert step(ADA, consented=True, max_age=max_age, fresh=True) is ANSWER
 
 
+def test_no_age_at_all_is_a_prompt_to_sign_in() -> None:
+    just_now = UserAuthentication("usr_ada", NOW)
+    assert step(just_now, consented=True, max_age=0) is SIGN_IN
+    assert step(just_now, consented=True, max_age=0, fresh=True) is ANSWER
+
+
 def test_nobody_is_shown_a_page_where_the_client_wants_none() -> None:
     assert step(ADA, prompt="none", consented=True) is ANSWER
     assert step(None, prompt="none") == "login_required"

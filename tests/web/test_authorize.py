@@ -7,12 +7,16 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from certbound.authority import clients, people, second_factor
 from certbound.authority.people import TooManyChecksError
 from certbound.authority.second_factor import STEP_SECONDS, one_time_password
 from certbound.authority.tokens.issuing import GRANTS
-from certbound.store.engine import StoreUnavailable
+from certbound.store.engine import StoreConflict, StoreUnavailable
+from certbound.web.signin.endpoint import BrowserEndpoint
+from certbound.web.signin.pages import Pages
 
 from .browser import Browser, Page, sent_back
 from .conftest import CALLBACK, CHALLENGE, ISSUER, LOCAL_CALLBACK, MASTER_KEY, ORDERS, PASSWORD, VERIFIER, Face
@@ -575,3 +579,28 @@ async def test_registrations_that_may_be_stale_are_not_served(app: Face, browser
     app.registered._confirmed_at = float("-inf")
     answer = await browser.open(AUTHORIZE, **asked())
     assert (answer.status_code, Page(answer).title[:10]) == (503, "The server")
+
+
+async def test_a_client_that_is_deleted_while_a_person_agrees_gets_nothing(
+    app: Face, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await consent_page(browser)
+
+    async def gone(*_: Any) -> None:
+        raise StoreConflict("gone")
+
+    monkeypatch.setattr(app.store, "writing", gone)
+    answer = await browser.press(page, "allow")
+    assert (answer.status_code, "location" in answer.headers) == (400, False)
+
+
+async def test_a_browser_that_goes_away_amid_its_form_leaves_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def never(*_: Any) -> Response:
+        raise AssertionError("not reached")
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "POST", "path": AUTHORIZE, "headers": [], "query_string": b""}
+    answer = await BrowserEndpoint(never, Pages(ISSUER), max_body=100).answer(Request(scope, receive))
+    assert (answer.status_code, caplog.records) == (400, [])

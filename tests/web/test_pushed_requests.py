@@ -1,5 +1,6 @@
 """Requests that clients send ahead (RFC 9126): pushed, shown to a person, and answered once."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -7,6 +8,7 @@ import pytest
 
 from certbound.authority import clients
 from certbound.oauth.registering import RegistrationRequest
+from certbound.store.engine import StoreConflict
 
 from .browser import Browser, Page, sent_back
 from .conftest import CALLBACK, ISSUER, MAX_BODY, ORDERS, PASSWORD, STRANGER, Face
@@ -151,3 +153,23 @@ async def test_a_person_who_is_signed_in_answers_a_pushed_request_with_one_step(
     answer = await browser.open(AUTHORIZE, **await pushed(app))
     assert "code" in sent_back(answer)
     assert PASSWORD not in answer.headers["location"]
+
+
+async def test_of_many_answers_at_once_one_counts(app: Face, browser: Browser) -> None:
+    page = await sign_in(browser, Page(await browser.open(AUTHORIZE, **await pushed(app))))
+    answers = await asyncio.gather(*(browser.press(page, "allow") for _ in range(20)))
+    redirects = [sent_back(answer) for answer in answers if answer.status_code == 303]
+    assert sum("code" in back for back in redirects) == 1
+    assert {back.get("error") for back in redirects} <= {None, "invalid_request"}
+    assert {answer.status_code for answer in answers} <= {303, 400}
+
+
+async def test_a_client_that_is_deleted_while_it_pushes_is_no_client(
+    app: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: Any) -> None:
+        raise StoreConflict("gone")
+
+    monkeypatch.setattr(app.store, "writing", gone)
+    answer = await push(app)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

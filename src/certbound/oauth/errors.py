@@ -6,7 +6,8 @@ OAuthError
 ├── access_denied, unsupported_response_type                              through the browser, RFC 6749 4.1.2.1
 ├── login_required, consent_required, interaction_required,               likewise, OpenID Connect Core 3.1.2.6
 │   account_selection_required, request_not_supported,
-│   request_uri_not_supported, invalid_request_object
+│   request_uri_not_supported, invalid_request_object,
+│   unmet_authentication_requirements
 ├── invalid_target                                                        400  RFC 8707 section 2
 ├── invalid_dpop_proof, use_dpop_nonce                                    400  RFC 9449 sections 5 and 8
 ├── invalid_client_metadata, invalid_redirect_uri,                        400  RFC 7591 section 3.2.2

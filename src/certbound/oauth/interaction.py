@@ -54,7 +54,7 @@ def next_step(
 def _must_sign_in(request: AuthorizationRequest, user: UserAuthentication, *, fresh: bool, now: int) -> bool:
     if fresh:
         return False
-    if request.prompt & {"login", "select_account"}:
+    if request.prompt & {"login", "select_account"} or request.max_age == 0:
         return True
     return request.max_age is not None and now - user.auth_time > request.max_age
 
