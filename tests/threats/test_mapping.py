@@ -105,6 +105,7 @@ def _spellings(character: str) -> str:
 # Anybody may read these: they hold nothing of any client.
 _PUBLIC = {
     "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
     "/oauth2/jwks",
     "/oauth2/blocked",
     STYLESHEET_PATH,
@@ -113,6 +114,7 @@ _PUBLIC = {
     "/metrics",
 }
 _FOR_CLIENTS = {"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke", "/oauth2/par"}
+_FOR_TOKENS = {"/oauth2/userinfo"}
 # A certificate says nothing about people: they sign in.
 _FOR_PEOPLE = {"/oauth2/authorize": 400, "/oauth2/consents": 200, "/oauth2/logout": 200}
 _FORM = {"grant_type": "client_credentials", "token": "anything"}
@@ -131,12 +133,12 @@ def _strangers(target: Target) -> dict[str, Identity | None]:
 
 @pytest.mark.threat("3")
 def test_every_address_is_public_or_refuses_whoever_is_no_client(target: Target) -> None:
-    """A new address must be put on one of the three lists, and keep its promise."""
+    """A new address must be put on one of the lists, and keep its promise."""
     strangers = _strangers(target)
     application: Any = target.server.worker.listeners[0].app
     assert isinstance(application, Starlette)
     routes = {route.path for route in application.routes if isinstance(route, Route)}
-    assert routes == _PUBLIC | _FOR_CLIENTS | _FOR_PEOPLE.keys()
+    assert routes == _PUBLIC | _FOR_CLIENTS | _FOR_TOKENS | _FOR_PEOPLE.keys()
     for path, shown in itertools.product(_FOR_CLIENTS, strangers.values()):
         assert target.server.ask(path, _FORM, shown).status in {400, 401}
         for client_id in (target.good_client, "nobody"):
@@ -145,6 +147,8 @@ def test_every_address_is_public_or_refuses_whoever_is_no_client(target: Target)
         said = {target.server.ask(path, None, shown).status for shown in [*strangers.values(), target.good]}
         assert said == {200}
         assert target.good_client.encode() not in target.server.ask(path, None, target.good).body
+    for path, shown in itertools.product(_FOR_TOKENS, [*strangers.values(), target.good]):
+        assert target.server.ask(path, None, shown).status == 401
     for path, status in _FOR_PEOPLE.items():
         for shown in [*strangers.values(), target.good]:
             assert target.server.ask(path, None, shown).status == status
