@@ -364,6 +364,7 @@ async def test_any_other_error_goes_to_the_client_with_its_state(
     assert (back["error"], back["state"], back["iss"]) == (error, ASKED["state"], ISSUER)
 
 
+@pytest.mark.threat("56")
 async def test_a_parameter_twice_is_refused_and_an_unknown_one_ignored(browser: Browser) -> None:
     doubled = await browser.open(f"{AUTHORIZE}?{urlencode(ASKED)}&state=again")
     assert (doubled.status_code, Page(doubled).title[:4]) == (400, "This")
@@ -604,3 +605,47 @@ async def test_a_browser_that_goes_away_amid_its_form_leaves_no_error(caplog: py
     scope = {"type": "http", "method": "POST", "path": AUTHORIZE, "headers": [], "query_string": b""}
     answer = await BrowserEndpoint(never, Pages(ISSUER), max_body=100).answer(Request(scope, receive))
     assert (answer.status_code, caplog.records) == (400, [])
+
+
+@pytest.mark.threat("54", "55")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://app.example@evil.example/cb?tenant=1",
+        "https://evil.example@app.example/cb?tenant=1",
+        "https://app.example@@evil.example/cb?tenant=1",
+        "https://app.example/..;/cb?tenant=1",
+        "https://app.example/x/../cb?tenant=1",
+        "https://app.example/cb?tenant=1&more=1",
+        "https://app.example/cb%3Ftenant=1",
+        "https://app.example:443/cb?tenant=1",
+        "https://app.example\\@evil.example/cb?tenant=1",
+        "http://localhost.evil.example/cb",
+        "http://127.0.0.1:8080@evil.example/cb",
+        "JavaScript:alert(1)",
+        "javascript://app.example/%0aalert(1)",
+        "data:text/html,x",
+        "//evil.example/cb",
+        " https://app.example/cb?tenant=1",
+    ],
+)
+@pytest.mark.parametrize("client_id", ["app", "native"])
+async def test_nothing_that_only_resembles_a_registered_uri_is_gone_to(
+    browser: Browser, client_id: str, uri: str
+) -> None:
+    answer = await browser.open(AUTHORIZE, **asked(client_id=client_id, redirect_uri=uri, prompt="none"))
+    assert (answer.status_code, "location" in answer.headers) == (400, False)
+    assert not [v for _, given in Page(answer).elements for v in given.values() if v and "evil" in v]
+
+
+@pytest.mark.threat("58")
+@pytest.mark.parametrize("name", ["Host", "X-Forwarded-Host", "X-Forwarded-Prefix", "Forwarded"])
+async def test_no_header_changes_where_a_page_leads(browser: Browser, name: str) -> None:
+    headers = {name: "host=evil.example" if name == "Forwarded" else "evil.example"}
+    page = Page(await browser.site.ask("GET", AUTHORIZE, params=asked(), headers=headers))
+    assert page.form.action == ""
+    assert "evil" not in page.response.text + str(page.response.headers)
+    answer = await browser.site.ask("POST", AUTHORIZE, data=asked(), headers=headers)
+    assert answer.headers["location"].startswith(f"{AUTHORIZE}?")
+    back = sent_back(await browser.site.ask("GET", AUTHORIZE, params=asked(prompt="none"), headers=headers))
+    assert back["iss"] == ISSUER
