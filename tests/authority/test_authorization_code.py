@@ -340,6 +340,30 @@ async def test_an_id_token_has_the_claims_asked_for_by_name_and_known(house: Hou
     assert "name" not in claims(answer.access_token)
 
 
+async def test_the_claims_asked_for_at_the_userinfo_endpoint_are_kept_with_every_token_of_the_grant(
+    house: House,
+) -> None:
+    asked = ClaimsRequest(userinfo={"employee": ClaimRequest(), "email": ClaimRequest(), "sub": ClaimRequest()})
+    code = house.allow("web", scopes=("openid", "offline_access", "read"), claims=asked)
+    first = await house.redeem("web", code)
+    narrow = await house.refresh("web", first.refresh_token, None, scope="read")
+    last = await house.refresh("web", narrow.refresh_token, None)
+    # The client is not registered for the scope `email`, and so has its claims by no other way.
+    for answer, kept in ((first, ("employee",)), (narrow, ()), (last, ("employee",))):
+        jti = claims(answer.access_token)["jti"]
+        row = house.store.read(partial(tokens.load_issued_token, jti=jti))
+        assert row is not None
+        assert row.claims == kept
+
+
+async def test_a_token_with_openid_is_for_the_issuer_too_and_the_grant_reaches_what_it_did(house: House) -> None:
+    answer = await house.redeem("web", house.allow("web", scopes=("openid", "offline_access", "read")))
+    assert claims(answer.access_token)["aud"] == [API, ISSUER]
+    narrow = await house.refresh("web", answer.refresh_token, None, scope="read")
+    assert claims(narrow.access_token)["aud"] == API
+    assert claims((await house.refresh("web", narrow.refresh_token, None)).access_token)["aud"] == [API, ISSUER]
+
+
 async def test_no_id_token_comes_with_a_refreshed_token(house: House) -> None:
     answer = await house.redeem("web", house.allow("web", scopes=("openid", "offline_access")))
     assert (await house.refresh("web", answer.refresh_token, None)).id_token is None
