@@ -446,6 +446,17 @@ async def test_a_forged_form_brings_one_back_to_where_it_should_have_come_from(b
     assert Page(await browser.press(forged, button)).title.startswith("Allow app?")
 
 
+async def test_nobody_agrees_to_more_than_the_page_said(app: Face, browser: Browser) -> None:
+    page = await consent_page(browser, scope=None)
+    changes = clients.ClientChanges(scopes=("openid", "read", "erase"))
+    app.write(clients.update, client_id="app", changes=changes, known_grants=GRANTS)
+    await app.registered.refresh()
+    page = Page(await browser.press(page, "allow"))
+    assert page.title.startswith("Allow app?")
+    assert "the permission erase" in page.text
+    assert "code" in sent_back(await browser.press(page, "allow"))
+
+
 async def test_whoever_signed_out_meanwhile_agrees_to_nothing(browser: Browser) -> None:
     page = await consent_page(browser)
     browser.cookies.pop("__Host-certbound-session")

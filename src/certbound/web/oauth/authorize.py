@@ -5,6 +5,7 @@ Every step reads the request anew from the address, which stays the same through
 
 import hashlib
 import json
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
@@ -79,7 +80,7 @@ class AuthorizationPages:
         if signed_in is None or step is Step.SIGN_IN:
             return self._signing_in.ask(request, _occasion(query, asked))
         if step is Step.CONSENT:
-            return self._ask_consent(request, query, asked, signed_in)
+            return self._ask_consent(request, asked, signed_in)
         return await self._allow(asked, signed_in, consented=False)
 
     async def _take(self, request: Request, query: Form, body: Form, asked: Asked) -> Response:
@@ -106,8 +107,7 @@ class AuthorizationPages:
         signed_in = await self._account.signed_in(cookie)
         if signed_in is None or cookie is None:
             return self._again(query)
-        # Who agreed must be who is signed in: the form is good for this session only.
-        if self._forms.open(request, body, "consent", _about(query), signed_in.session.id_sha256) is None:
+        if self._forms.open(request, body, *_consent(asked, signed_in)) is None:
             return self._again(query)
         if body.get(BUTTON) == "switch":
             await self._account.sign_out(cookie)
@@ -121,14 +121,12 @@ class AuthorizationPages:
             return self._again(query)
         return await self._allow(asked, signed_in, consented=True)
 
-    def _ask_consent(self, request: Request, query: Form, asked: Asked, signed_in: SignedIn) -> Response:
+    def _ask_consent(self, request: Request, asked: Asked, signed_in: SignedIn) -> Response:
         scopes = asked.request.scopes
         return self._forms.page(
             request,
             "consent",
-            "consent",
-            _about(query),
-            signed_in.session.id_sha256,
+            *_consent(asked, signed_in),
             send_to=asked.request.redirect_uri,
             client=asked.client.client_name or asked.client.client_id,
             username=signed_in.person.username,
@@ -187,7 +185,15 @@ def _occasion(query: Form, asked: Asked) -> Occasion:
     )
 
 
+def _consent(asked: Asked, signed_in: SignedIn) -> tuple[str, str, str]:
+    """Tell what is agreed to, and by whom: neither may have changed since the page was made."""
+    return "consent", _digest([asked.request.as_parameters(), asked.claims]), signed_in.session.id_sha256
+
+
 def _about(query: Form) -> str:
     """Tell one request from others, whatever became of it so far."""
-    parameters = sorted((name, values) for name, values in query.values.items() if name != FRESH)
-    return hashlib.sha256(json.dumps(parameters).encode()).hexdigest()
+    return _digest(sorted((name, values) for name, values in query.values.items() if name != FRESH))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
