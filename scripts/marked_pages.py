@@ -17,7 +17,8 @@ STANDARDS_HEAD = """\
 Each requirement of a standard that certbound implements has a test marked with its number: the standard's, then the
 line within it (`8705-07` is the seventh of RFC 8705). Where standards disagree, certbound decides:
 
-- The audience of a token is the `resource` asked for, the `default_audience` of the settings, or the issuer.
+- The audience of a token is the `resource` asked for, the `default_audience` of the settings, or the issuer; a user's
+  token with the scope `openid` names the issuer beside them, as it is for the UserInfo endpoint too.
 - Algorithms: ES256 by default; ES384, RS256, PS256 and EdDSA are offered.
 - Refresh tokens of public clients are rotated, and their reuse revokes the family; those of confidential clients are
   not rotated, so that they survive the renewal of a certificate.

@@ -1,5 +1,7 @@
 """The addresses of the OAuth face."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.routing import Route
@@ -65,7 +67,6 @@ def oauth_routes(
         registers=registrations is not None,
     )
     base = urlsplit(policy.issuer).path.rstrip("/")
-    metadata, openid = MetadataEndpoint(document), OpenIDConfigurationEndpoint(document, registered)
     pushing = ClientEndpoint(answering.pushed_request, max_body=max_body, status=201)
     return [
         *(
@@ -82,8 +83,15 @@ def oauth_routes(
         Route(base + JWKS_PATH, JWKSEndpoint(registered).get),
         Route(base + BLOCKED_PATH, BlockedEndpoint(blocked).get),
         Route(base + USERINFO_PATH, UserInfoEndpoint(answering.userinfo).ask, methods=METHODS),
-        *(Route(path, metadata.get) for path in well_known_paths(policy.issuer)),
-        *(Route(path, openid.get) for path in well_known_paths(policy.issuer, OPENID_WELL_KNOWN)),
+        *_document_routes(policy.issuer, document, registered),
+    ]
+
+
+def _document_routes(issuer: str, document: Mapping[str, Any], registered: Registered) -> list[Route]:
+    metadata, openid = MetadataEndpoint(document), OpenIDConfigurationEndpoint(document, registered)
+    return [
+        *(Route(path, metadata.get) for path in well_known_paths(issuer)),
+        *(Route(path, openid.get) for path in well_known_paths(issuer, OPENID_WELL_KNOWN)),
     ]
 
 
