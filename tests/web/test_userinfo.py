@@ -15,7 +15,7 @@ from certbound.authority.tokens.issuing import GRANTS
 from certbound.jose.jwt import sign
 from certbound.oauth.access_token import TOKEN_TYPE
 from certbound.store import people as stored_people
-from certbound.store.engine import Connection
+from certbound.store.engine import Connection, StoreUnavailable
 
 from .browser import Browser, Page, sent_back
 from .conftest import ISSUER, ORDERS, PASSWORD, STRANGER, Face
@@ -267,3 +267,44 @@ async def test_what_a_scope_gives_is_not_asked_for_twice(known: Face, browser: B
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 async def test_other_methods_are_refused(app: Face, method: str) -> None:
     assert (await ask(app, "x", method=method)).status_code == 405
+
+
+async def test_nobody_shows_a_blocked_certificate_whatever_the_token(known: Face, browser: Browser) -> None:
+    changes = clients.ClientChanges(bound=False)
+    known.write(clients.update, client_id="app", changes=changes, known_grants=GRANTS)
+    await known.registered.refresh()
+    unbound = await token(known, browser)
+    assert (await ask(known, unbound, STRANGER)).status_code == 200
+    known.write(blocks.block, kind="certificate", sha256=STRANGER.certificate.sha256.hex(), reason="stolen")
+    await known.registered.refresh()
+    refused(await ask(known, unbound, STRANGER), 401, "invalid_token")
+    assert (await ask(known, unbound, None)).status_code == 200
+
+
+async def test_a_client_that_loses_a_scope_loses_its_claims_by_name(known: Face, browser: Browser) -> None:
+    bearer = await token(known, browser, claims=wanted(userinfo={"name": None, "employee": None}))
+    assert (await ask(known, bearer)).json().keys() == {"sub", "name", "employee"}
+    changes = clients.ClientChanges(scopes=("openid", "read"))
+    known.write(clients.update, client_id="app", changes=changes, known_grants=GRANTS)
+    assert (await ask(known, bearer)).json().keys() == {"sub", "employee"}
+
+
+async def test_a_worker_that_cannot_confirm_what_it_knows_says_nothing(
+    known: Face, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bearer = await token(known, browser)
+    monkeypatch.setattr(known.registered, "_confirmed_at", float("-inf"))
+    response = await ask(known, bearer)
+    assert (response.status_code, response.json()["error"]) == (503, "temporarily_unavailable")
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_without_its_records_the_server_says_nothing(
+    known: Face, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(_work: object) -> None:
+        raise StoreUnavailable("gone")
+
+    bearer = await token(known, browser)
+    monkeypatch.setattr(known.store, "reading", unavailable)
+    assert (await ask(known, bearer)).status_code == 503
