@@ -5,6 +5,7 @@ import json
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from itertools import count
@@ -18,10 +19,11 @@ from sqlalchemy import select
 from tests.authority.assembling import new_registered
 from tests.authority.house import ISSUER, House, furnish, orders
 from tests.fetch.peers import Server
-from tests.oauth.making import NOW, Identity, make
+from tests.oauth.making import DAY, NOW, Identity, make
 from tests.oauth.signing import KEYS, Private, public_jwk, signed
 
 from certbound.authority import blocks, client_keys, clients
+from certbound.authority.deciding import Decided
 from certbound.authority.outbound import Outbound
 from certbound.authority.registered import Registered
 from certbound.authority.tokens.authenticating import ClientRequest
@@ -230,7 +232,10 @@ async def test_an_acceptance_by_assertion_is_never_remembered(signer: House) -> 
     first = await signer.registered.decide(credentials, NOW)
     assert first.client is not None
     assert await signer.registered.decide(credentials, NOW) is not first
-    assert not signer.registered._snapshot._decisions
+    snapshot = signer.registered._snapshot
+    assert not snapshot._decisions
+    snapshot.remember(credentials, Decided(replace(first, good_until=NOW + DAY)))  # as if it rested on a certificate
+    assert snapshot.remembered(credentials, NOW) is None
 
 
 async def test_where_a_certificate_is_always_asked_for_an_assertion_alone_is_not_looked_at(store: Store) -> None:
