@@ -24,7 +24,10 @@ from .conftest import CERTBOUND, certbound, free_port, serving
 from .pages import ROOT, Step, blocks, steps
 from .sent import make_files
 
-PAGES = ("certificates", "revocation", "rotation", "stolen-key", "refusals", "assertions", "workload-identity", "keys")
+PAGES = (
+    *("certificates", "revocation", "rotation", "stolen-key", "refusals", "assertions", "workload-identity", "keys"),
+    "registration",
+)
 PATIENCE = 120
 """Seconds that a block may take, and in which a running server has what was changed; a hang, not a measure."""
 _LOOKS = re.compile(r"(curl|certbound [a-z ]*?(list|show|status|token|explain)\b)")
@@ -71,6 +74,7 @@ def test_what_a_page_says_to_type_does_what_it_says(name: str, sent: Path, tmp_p
             "CERTBOUND__OUTBOUND__PROXY": proxy.url,
             "CERTBOUND__OUTBOUND__CA_FILE": str(tmp_path / "hosts.pem"),
             "CERTBOUND__LISTENER__0__SERVES": '["oauth", "metrics"]',
+            "CERTBOUND__OAUTH__DYNAMIC_REGISTRATION": "initial-access-token",
         }
         page = ROOT.joinpath("docs", f"{name}.md").read_text("utf-8").replace("9443", str(port))
         page = re.sub(r"\b(https?)(://\w+\.example)\b", lambda url: f"{url[0]}:{ports[url[1]]}", page)
