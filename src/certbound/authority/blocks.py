@@ -143,7 +143,8 @@ def _of(one: Block) -> dict[str, str]:
 
 def _plain(reason: str) -> str:
     """Give a reason that any database and terminal bears: a block must not fail for how it is explained."""
-    return "".join(c if c.isprintable() else "?" for c in reason[:MAX_REASON])
+    words = " ".join(reason[:MAX_REASON].split())
+    return "".join(c if c.isprintable() else "?" for c in words)
 
 
 def _new_id() -> str:
