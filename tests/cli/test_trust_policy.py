@@ -91,8 +91,9 @@ def test_whoever_would_be_refused_for_want_of_a_crl_is_named(
         return ended.err
 
     everyone = "every client of this store will be refused until"
-    assert f"{everyone} a current CRL of every CA of its path is there: `certbound trust crl add partners FILE`" in told(
-        "--revocation", "crl"
+    assert (
+        f"{everyone} a current CRL of every CA of its path is there: `certbound trust crl add partners FILE`"
+        in told("--revocation", "crl")
     )
     assert everyone in certbound("trust", "show", store).err
     assert "until the server has fetched" in told("--crl-url", "http://ca.example/crl")
