@@ -77,11 +77,15 @@ def decode_oid(content: bytes) -> str:
 
 def encode_utf8_string(text: str) -> bytes:
     """Encode a text as a UTF8String."""
-    content = text.encode()
+    return encode_element(UTF8_STRING, text.encode())
+
+
+def encode_element(tag: int, content: bytes) -> bytes:
+    """Encode one element, its length in the shortest form."""
     if len(content) < _LONG_FORM:
-        return bytes([UTF8_STRING, len(content)]) + content
+        return bytes([tag, len(content)]) + content
     octets = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    return bytes([UTF8_STRING, _LONG_FORM | len(octets)]) + octets + content
+    return bytes([tag, _LONG_FORM | len(octets)]) + octets + content
 
 
 def decode_value(data: bytes) -> str | bytes:

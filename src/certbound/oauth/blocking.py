@@ -1,6 +1,5 @@
 """What is blocked: certificates, keys and tokens in the wrong hands, and the signed list that tells APIs of them."""
 
-import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping
@@ -46,14 +45,16 @@ class Blocked:
         """
         if presented is None:
             return None
-        if self.certificates and hashlib.sha256(presented.leaf).digest() in self.certificates:
+        if not self.certificates and not self.keys:
+            return None
+        # Late, as an API rarely gets here.
+        from certbound.certificates.certificate import CertificateError, parse_certificate
+        from certbound.certificates.twins import thumbprints
+
+        if self.certificates and not self.certificates.isdisjoint(thumbprints(presented.leaf)):
             return "the certificate is blocked"
         if not self.keys:
             return None
-        from certbound.certificates.certificate import (
-            CertificateError,
-            parse_certificate,
-        )  # late: an API rarely gets here
 
         try:
             certificate = parse_certificate(presented.leaf)
