@@ -113,15 +113,3 @@ def test_a_policy_comes_back_as_it_was_set_and_is_the_one_stores(filled: Store) 
 def test_a_policy_of_no_store_changes_nothing(filled: Store) -> None:
     assert not filled.write(lambda connection: trust.set_policy(connection, replace(POLICY, name="nowhere")))
     assert filled.read(lambda connection: trust.policies(connection, ["partners"]))["partners"].revocation == "off"
-
-
-def test_replaced_certificates_leave_those_that_stay_as_they_are(filled: Store) -> None:
-    wanted = [trusted("devices", "aa", added=500), trusted("devices", "cc", added=500)]
-    assert filled.write(lambda connection: trust.replace_certificates(connection, "devices", wanted))
-    assert listed(filled, "devices") == (trusted("devices", "aa", disabled=True), trusted("devices", "cc", added=500))
-    assert not filled.write(lambda connection: trust.replace_certificates(connection, "devices", wanted))
-    assert filled.write(lambda connection: trust.replace_certificates(connection, "devices", wanted[1:]))
-    assert listed(filled, "devices") == (trusted("devices", "cc", added=500),)
-    assert len(listed(filled, "partners")) == 2
-    with pytest.raises(StoreConflict):
-        filled.write(lambda connection: trust.replace_certificates(connection, "nowhere", [trusted("nowhere")]))

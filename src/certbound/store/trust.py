@@ -142,20 +142,6 @@ def set_disabled(connection: Connection, name: str, certificate_id: str, *, disa
     return found.rowcount == 1
 
 
-def replace_certificates(connection: Connection, name: str, wanted: Collection[TrustCertificate]) -> bool:
-    """Make these all that a store holds; True if that changed anything.
-
-    A certificate that stays is left as it is, disabled where it was. StoreConflict if the store does not exist.
-    """
-    held = {known.id for known in certificates(connection, name)}
-    gone, new = held - {one.id for one in wanted}, [one for one in wanted if one.id not in held]
-    for certificate_id in sorted(gone):
-        remove(connection, name, certificate_id)
-    for one in new:
-        add(connection, one)
-    return bool(gone or new)
-
-
 def certificates(connection: Connection, name: str) -> tuple[TrustCertificate, ...]:
     """List what a store holds, disabled ones included, oldest first."""
     return tuple(TrustCertificate(*row) for row in connection.execute(_LIST, {"of_store": name}))
