@@ -1,6 +1,7 @@
 """Servers and proxies on loopback that say whatever bytes a test wants."""
 
 import re
+import select
 import socket
 import ssl
 import threading
@@ -95,18 +96,19 @@ def _pass_on(connection: socket.socket, running: Proxy) -> None:
             connection.sendall(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
         else:
             onward.sendall(head)
-        back = threading.Thread(target=_pump, args=(onward, connection), daemon=True)
-        back.start()
-        _pump(connection, onward)
-        back.join(5)
+        with suppress(OSError):
+            _pump(connection, onward)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(65536):
-            sink.sendall(piece)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    """Carry what comes from either to the other until one of them ends; in one thread, as TLS sockets want it."""
+    while True:
+        waiting = [end for end in (one, other) if isinstance(end, ssl.SSLSocket) and end.pending()]
+        for source in waiting or select.select([one, other], [], [], 30)[0]:
+            piece = source.recv(65536)
+            if not piece:
+                return
+            (other if source is one else one).sendall(piece)
 
 
 def read_head(connection: socket.socket) -> bytes:

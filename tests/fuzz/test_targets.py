@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from fuzz.every import TARGETS
-from fuzz.target import BrokenError, Target, TooMuchError, execute, expect
+from fuzz.target import BrokenError, Target, execute, expect
 
 from fuzz import __main__ as program
 
@@ -38,10 +38,19 @@ def test_what_counts_as_a_crash() -> None:
     execute(_target(int), b"no number")
     with pytest.raises(RecursionError):
         execute(_target(lambda _: (_ for _ in ()).throw(RecursionError)), b"")
-    with pytest.raises(TooMuchError, match="memory"):
-        execute(_target(lambda _: len(b"x" * (200 << 20))), b"")
     with pytest.raises(BrokenError, match="kept"):
         execute(_target(lambda _: expect(False, "not kept")), b"")
+
+
+def test_an_input_that_takes_too_much_memory_is_a_crash() -> None:
+    """In a process of its own, as what counts is a new peak."""
+    script = (
+        "from fuzz.target import Target, execute\n"
+        "execute(Target('x', lambda _: len(b'x' * (200 << 20)), (ValueError,), lambda: [b'']), b'')"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "TooMuchError" in ended.stderr
+    assert "of memory" in ended.stderr
 
 
 def test_an_input_of_which_a_crash_is_known_is_replayed_by_its_file(

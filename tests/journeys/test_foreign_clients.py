@@ -1,6 +1,7 @@
 """Programs that know nothing of certbound get their tokens, and those that send nonsense get a decent answer."""
 
 import json
+import re
 import shlex
 import socket
 import ssl
@@ -139,6 +140,10 @@ def test_a_bad_request_gets_the_error_answer(
     assert exchange(server, clients["tls_client_auth"], wire).is_refusal(400, error)
 
 
+REFERENCE = re.compile(rb" \(reference [0-9A-Z]{10}\)")
+"""What alone tells two refusals apart."""
+
+
 @pytest.mark.parametrize(
     "wire",
     [
@@ -155,7 +160,7 @@ def test_who_cannot_be_made_out_gets_one_and_the_same_answer(
     assert expected.is_refusal(401, "invalid_client")
     for client in (None, stranger):
         answer = exchange(server, client, wire)
-        assert (answer.status, answer.body) == (expected.status, expected.body)
+        assert (answer.status, REFERENCE.sub(b"", answer.body)) == (expected.status, REFERENCE.sub(b"", expected.body))
 
 
 def test_a_body_that_is_too_large_is_refused_unread(server: Server, clients: dict[str, Client]) -> None:

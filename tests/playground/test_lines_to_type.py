@@ -105,5 +105,6 @@ def registered(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     clients = json.loads(run_certbound(f"{line} client list", "--json"))
     for client in clients:
         del client["client_id_issued_at"]
+        client.pop("certbound_certificate_in_use", None)
     users = json.loads(run_certbound(f"{line} user list", "--json"))
     return clients, [user["username"] for user in users]

@@ -46,11 +46,17 @@ class KeyRing:
     public_jwks: tuple[dict[str, Any], ...]
 
     def signing_key(self, now: float, algorithm: str | None = None) -> SigningKey | None:
-        """Give the key that signs at `now` by an algorithm, by None with the newest key of all."""
-        for scheduled in self.schedule:
-            if scheduled.signs_from <= now and algorithm in {None, scheduled.key.algorithm}:
-                return scheduled.key
-        return None
+        """Give the key that signs at `now` by an algorithm, by None with the newest key of all.
+
+        Where no key's time has come at all, the clock was put back: the oldest signs, as it did before.
+        """
+        in_service = [scheduled for scheduled in self.schedule if scheduled.signs_from <= now]
+        fitting = (
+            scheduled.key
+            for scheduled in in_service or reversed(self.schedule)
+            if algorithm in {None, scheduled.key.algorithm}
+        )
+        return next(fitting, None)
 
 
 NO_KEYS = KeyRing((), ())
