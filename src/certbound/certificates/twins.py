@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from certbound.certificates import der
 
 _BIT_STRING: Final = 0x03
+_REMEMBERED_SIZE: Final = 8192
+"""Bytes up to which a certificate stays remembered; strangers may present larger ones."""
 #: The orders of P-256, P-384 and P-521 (SP 800-186 section 3.2.1); which one signed, only the issuer's key would tell.
 _ORDERS: Final = (
     0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
@@ -22,14 +24,20 @@ _ORDERS: Final = (
 )
 
 
-@lru_cache(maxsize=512)
 def thumbprints(encoded: bytes) -> tuple[bytes, ...]:
     """Give the SHA-256 of a certificate's DER and of each twin that it may have; of what is none, the SHA-256 alone."""
+    return _thumbprints_once(encoded) if len(encoded) <= _REMEMBERED_SIZE else _thumbprints(encoded)
+
+
+def _thumbprints(encoded: bytes) -> tuple[bytes, ...]:
     own = hashlib.sha256(encoded).digest()
     try:
         return (own, *(hashlib.sha256(twin).digest() for twin in _twins(encoded)))
     except Exception:  # noqa: BLE001  cryptography raises many kinds: what cannot be read has no twin that could
         return (own,)
+
+
+_thumbprints_once: Final = lru_cache(maxsize=512)(_thumbprints)
 
 
 def _twins(encoded: bytes) -> list[bytes]:

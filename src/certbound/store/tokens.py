@@ -100,7 +100,6 @@ _NEWEST_ISSUED = (
     select(*_ISSUED).order_by(issued_token.c.issued_at.desc(), issued_token.c.jti).limit(bindparam("page_size"))
 )
 _LOAD_ISSUED = select(*_ISSUED).where(issued_token.c.jti == bindparam("of_jti"))
-_BY_CERTIFICATE = _NEWEST_ISSUED.where(issued_token.c.x5t_s256 == bindparam("thumbprint"))
 _BY_CLIENT = _NEWEST_ISSUED.where(issued_token.c.client_id == bindparam("of_client"))
 _NEWEST_REFRESH = (
     select(*_REFRESH)
@@ -258,12 +257,6 @@ def load_issued_token(connection: Connection, jti: str) -> IssuedToken | None:
     """Load the row of an access token; None if it is not in the trail, yet or any more."""
     row = connection.execute(_LOAD_ISSUED, {"of_jti": jti}).one_or_none()
     return None if row is None else IssuedToken(*row)
-
-
-def issued_to_certificate(connection: Connection, x5t_s256: str, *, limit: int) -> tuple[IssuedToken, ...]:
-    """List the newest tokens that a certificate obtained."""
-    rows = connection.execute(_BY_CERTIFICATE, {"thumbprint": x5t_s256, "page_size": limit})
-    return tuple(IssuedToken(*row) for row in rows)
 
 
 def issued_to_client(connection: Connection, client_id: str, *, limit: int) -> tuple[IssuedToken, ...]:

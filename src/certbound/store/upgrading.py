@@ -11,7 +11,7 @@ from certbound.store.failures import meaning
 from certbound.store.opening import begin, create_sqlite_file, is_memory, open_engine, sqlite_file
 
 #: The newest revision in `migrations/versions`; revisions are numbered, so that texts compare as ages do.
-HEAD = "0007"
+HEAD = "0008"
 
 _VERSION = Table("alembic_version", MetaData(), Column("version_num", Text))
 _READ_VERSION = select(_VERSION.c.version_num)

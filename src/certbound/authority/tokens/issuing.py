@@ -165,9 +165,11 @@ def _grant_of(authenticated: AuthenticatedClient, grant_type: str) -> Grant:
 def _origin(authenticated: AuthenticatedClient, address: str | None) -> Origin:
     """Say where the tokens go, and bind them; without a certificate a bound client gets an error, never a token.
 
-    RFC 8705 section 3.4 leaves that choice. A weak key would make the binding worthless: the key policy holds here too.
+    RFC 8705 section 3.4 leaves that choice. A weak key would make the binding worthless: the key policy holds here too,
+    where the certificate was not what authenticated.
     """
-    bound = authenticated.registration.client.tls_client_certificate_bound_access_tokens
+    client = authenticated.registration.client
+    bound = client.tls_client_certificate_bound_access_tokens
     presented = authenticated.credentials.presented
     if presented is None:
         if bound:
@@ -177,8 +179,7 @@ def _origin(authenticated: AuthenticatedClient, address: str | None) -> Origin:
         certificate = parse_certificate(presented.leaf)
     except CertificateError as error:
         raise OAuthError("invalid_request", "the connection's certificate cannot be read", detail=str(error)) from error
-    key = check_key(certificate)
-    if bound and not key.passed:
+    if bound and not client.token_endpoint_auth_method.is_mutual_tls and not (key := check_key(certificate)).passed:
         raise OAuthError("invalid_request", "the key of the connection's certificate is too weak", detail=key.found)
     cnf = confirmation(presented) if bound else None
     return Origin(address, certificate.sha256.hex(), certificate.spki_sha256.hex(), cnf)
