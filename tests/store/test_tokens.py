@@ -245,16 +245,14 @@ def test_neither_or_both_of_certificate_and_key_is_an_error_and_revokes_nothing(
     assert load(with_clients, 1) == refresh_token(digest(1))
 
 
-def test_issued_tokens_are_recorded_in_batches_and_found_by_certificate_and_client(store: Store) -> None:
+def test_issued_tokens_are_recorded_in_batches_and_found_by_client(store: Store) -> None:
     batch = [issued_token(f"jti-{number:04d}", issued_at=number) for number in range(1000)]
     odd = issued_token("odd", client_id="billing", x5t_s256=None, address=None, audience=())
     store.write(lambda connection: tokens.add_issued_tokens(connection, [*batch, odd]))
     store.write(lambda connection: tokens.add_issued_tokens(connection, []))
     newest = tuple(reversed(batch))[:10]
-    assert store.read(lambda connection: tokens.issued_to_certificate(connection, "thumbprint", limit=10)) == newest
     assert store.read(lambda connection: tokens.issued_to_client(connection, "orders", limit=10)) == newest
     assert store.read(lambda connection: tokens.issued_to_client(connection, "billing", limit=10)) == (odd,)
-    assert store.read(lambda connection: tokens.issued_to_certificate(connection, "other", limit=10)) == ()
 
 
 def test_a_batch_given_again_with_more_is_recorded_once_as_it_was(store: Store) -> None:

@@ -65,22 +65,22 @@ def bundle(*anchors: Identity, **members: Any) -> bytes:
 
 @pytest.mark.threat("R11")
 async def test_a_bundle_is_fetched_by_its_hint_and_the_old_set_stays_while_its_source_is_away(
-    mesh: Mesh, secure_server: Server, caplog: pytest.LogCaptureFixture
+    mesh: Mesh, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    secure_server.says(bundle(ONE, spiffe_refresh_hint=100, spiffe_sequence=1))
-    mesh.fetch_from(secure_server.url("/bundle"))
+    server.says(bundle(ONE, spiffe_refresh_hint=100, spiffe_sequence=1))
+    mesh.fetch_from(server.url("/bundle"))
     await round_of(mesh.upkeep)
     assert mesh.anchors == {"CN=one"}
     begun = mesh.clock.now
-    assert mesh.duty == Duty(f"bundle mesh {secure_server.url('/bundle')}", begun, begun, None, begun + 100)
-    secure_server.says(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+    assert mesh.duty == Duty(f"bundle mesh {server.url('/bundle')}", begun, begun, None, begun + 100)
+    server.says(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
     await mesh.later(99)
-    assert len(secure_server.requests) == 1
+    assert len(server.requests) == 1
     await mesh.later(1)
     assert mesh.anchors == {"CN=one"}
     assert (mesh.duty.last_success, "status 503" in (mesh.duty.failure or "")) == (begun, True)
     assert caplog.messages.count("duty failed") == 1
-    secure_server.says(bundle(TWO, spiffe_refresh_hint=100, spiffe_sequence=2))
+    server.says(bundle(TWO, spiffe_refresh_hint=100, spiffe_sequence=2))
     await mesh.later()
     assert (mesh.anchors, mesh.duty.failure) == ({"CN=two"}, None)
 
@@ -100,20 +100,20 @@ async def test_a_bundle_is_fetched_by_its_hint_and_the_old_set_stays_while_its_s
     ],
     ids=["older", "empty", "page", "list", "redirect", "half", "huge", "down"],
 )
-async def test_what_is_no_bundle_leaves_the_old_set(quick: Mesh, secure_server: Server, says: bytes, told: str) -> None:
-    secure_server.says(bundle(ONE, spiffe_sequence=5))
-    quick.fetch_from(secure_server.url())
+async def test_what_is_no_bundle_leaves_the_old_set(quick: Mesh, server: Server, says: bytes, told: str) -> None:
+    server.says(bundle(ONE, spiffe_sequence=5))
+    quick.fetch_from(server.url())
     await round_of(quick.upkeep)
-    secure_server.says(says)
+    server.says(says)
     await quick.later(300)
     assert quick.anchors == {"CN=one"}
     assert quick.duty.failure
     assert told in quick.duty.failure
 
 
-async def test_a_bundle_is_only_taken_from_a_server_that_proves_its_name(quick: Mesh, secure_server: Server) -> None:
-    secure_server.says(bundle(ONE))
-    quick.fetch_from(secure_server.url(host="127.0.0.1"))
+async def test_a_bundle_is_only_taken_from_a_server_that_proves_its_name(quick: Mesh, server: Server) -> None:
+    server.says(bundle(ONE))
+    quick.fetch_from(server.url(host="127.0.0.1"))
     await round_of(quick.upkeep)
     assert quick.anchors == set()
     assert "certificate is not trusted" in (quick.duty.failure or "")
@@ -122,35 +122,33 @@ async def test_a_bundle_is_only_taken_from_a_server_that_proves_its_name(quick: 
 @pytest.mark.parametrize(
     ("hint", "due_in"), [(1, LEAST_SECONDS), (60, 60), (86_400, MOST_SECONDS), (2**62, MOST_SECONDS), (None, 300)]
 )
-async def test_a_hint_holds_within_bounds(quick: Mesh, secure_server: Server, hint: int | None, due_in: int) -> None:
-    secure_server.says(bundle(ONE, **({} if hint is None else {"spiffe_refresh_hint": hint})))
-    quick.fetch_from(secure_server.url())
+async def test_a_hint_holds_within_bounds(quick: Mesh, server: Server, hint: int | None, due_in: int) -> None:
+    server.says(bundle(ONE, **({} if hint is None else {"spiffe_refresh_hint": hint})))
+    quick.fetch_from(server.url())
     await round_of(quick.upkeep)
     assert quick.duty.next_run - quick.clock.now == due_in
 
 
-async def test_another_url_is_asked_at_once(quick: Mesh, secure_server: Server) -> None:
-    secure_server.says(bundle(ONE, spiffe_refresh_hint=3600, spiffe_sequence=9))
-    quick.fetch_from(secure_server.url("/one"))
+async def test_another_url_is_asked_at_once(quick: Mesh, server: Server) -> None:
+    server.says(bundle(ONE, spiffe_refresh_hint=3600, spiffe_sequence=9))
+    quick.fetch_from(server.url("/one"))
     await round_of(quick.upkeep)
-    secure_server.says(bundle(TWO, spiffe_sequence=1))
-    quick.fetch_from(secure_server.url("/two"))
+    server.says(bundle(TWO, spiffe_sequence=1))
+    quick.fetch_from(server.url("/two"))
     await round_of(quick.upkeep)
     assert quick.anchors == {"CN=two"}
     assert quick.duty.name.endswith("/two")
 
 
-async def test_an_answer_of_a_source_that_was_replaced_meanwhile_is_not_taken(
-    quick: Mesh, secure_server: Server
-) -> None:
+async def test_an_answer_of_a_source_that_was_replaced_meanwhile_is_not_taken(quick: Mesh, server: Server) -> None:
     def say(connection: socket.socket) -> None:
-        quick.fetch_from(secure_server.url("/two"))
+        quick.fetch_from(server.url("/two"))
         connection.sendall(bundle(ONE))
 
-    secure_server.answer = say
-    quick.fetch_from(secure_server.url("/one"))
+    server.answer = say
+    quick.fetch_from(server.url("/one"))
     await round_of(quick.upkeep)
     assert quick.anchors == set()
-    secure_server.says(bundle(TWO))
+    server.says(bundle(TWO))
     await round_of(quick.upkeep)
     assert quick.anchors == {"CN=two"}
